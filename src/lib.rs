@@ -1,1 +1,5 @@
-//! stub
+//! Keeps the Nexus Platform's users, Azure AD groups and product access equal to
+//! what Microsoft Graph says.
+
+pub mod directory;
+pub mod reconcile;

@@ -1,0 +1,260 @@
+//! What a run did, in counts and closed labels.
+//!
+//! Owns the words that logs, metrics, `/status` and `dirsync_runs` share. Holds no
+//! names, addresses or links of people.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::directory::Mode;
+
+/// Declares a closed set of labels: the enum, its order and its words.
+macro_rules! labels {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $label:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vmeta])* $variant),+ }
+
+        impl $name {
+            /// Every value, for zero-initialised metrics and for tests.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The word used in metrics, rows, logs and JSON.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),+ }
+            }
+
+            /// The value of a word, for rows read back.
+            pub fn parse(label: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.label() == label)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.label())
+            }
+        }
+    };
+}
+pub(crate) use labels;
+
+labels! {
+    /// What woke the run. Recorded, never acted upon.
+    Trigger {
+        /// A cron expression was due.
+        Schedule = "schedule",
+        /// USR1 or USR2.
+        Signal = "signal",
+        /// The daemon started, or the cursor was missing.
+        Startup = "startup",
+        /// `nexus-dirsync sync`.
+        Command = "command",
+    }
+}
+
+labels! {
+    /// How a run ended.
+    Outcome {
+        /// Changes were committed.
+        Applied = "applied",
+        /// Nothing had changed; only run and cursor were written.
+        Unchanged = "unchanged",
+        /// The guard withheld removals; everything else was committed.
+        Held = "held",
+        /// Another daemon committed first; nothing was written.
+        Superseded = "superseded",
+        /// A stop was asked for while reading; nothing was written.
+        Interrupted = "interrupted",
+        /// Something failed; nothing was written.
+        Failed = "failed",
+    }
+}
+
+impl Outcome {
+    /// Whether the database now equals what the run observed, held items apart.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Applied | Self::Unchanged | Self::Held)
+    }
+}
+
+labels! {
+    /// Which kind of row a change concerns: the audit's `entity_type` where we write it.
+    Entity {
+        /// `users` with its identity.
+        User = "user",
+        /// `aad_groups` and effective members.
+        AadGroup = "aad_group",
+        /// `products`, from the registry.
+        Product = "product",
+        /// `product_aad_groups`, from the registry.
+        ProductAadGroup = "product_aad_group",
+        /// `product_members`, from the registry.
+        ProductMember = "product_member",
+    }
+}
+
+labels! {
+    /// What happened to the row: the audit's `action` where we write it.
+    Action {
+        /// A row was made.
+        Create = "create",
+        /// A row was adopted or its values changed.
+        Update = "update",
+        /// Disabled, enabled, removed, restored.
+        StatusChange = "status_change",
+        /// Purged, or taken away.
+        Delete = "delete",
+        /// A membership or link was made.
+        Link = "link",
+        /// A membership or link was taken away.
+        Unlink = "unlink",
+    }
+}
+
+labels! {
+    /// Something a person should look at; a row of `dirsync_findings`.
+    FindingKind {
+        /// A registry group name that matches no group.
+        RegistryGroupUnresolved = "registry_group_unresolved",
+        /// A registry group name that matches several groups.
+        RegistryGroupAmbiguous = "registry_group_ambiguous",
+        /// A bound registry name that another group has taken.
+        RegistryGroupTaken = "registry_group_taken",
+        /// A registry owner that matches nobody.
+        RegistryOwnerUnresolved = "registry_owner_unresolved",
+        /// A registry owner that matches several people.
+        RegistryOwnerAmbiguous = "registry_owner_ambiguous",
+        /// A user without a usable address.
+        UserWithoutAddress = "user_without_address",
+        /// An address that two live users claim, and the fallback is taken too.
+        AddressConflict = "address_conflict",
+        /// A hand-made row that matches, but whose adoption needs a person.
+        AdoptionWaits = "adoption_waits",
+        /// A group whose members could not be read.
+        GroupStale = "group_stale",
+        /// A removed user that history points to, so the row stays.
+        TombstoneKept = "tombstone_kept",
+        /// A row of another service in `aad_groups` whose `external_id` is no object id.
+        GroupIdInvalid = "group_id_invalid",
+        /// Removals that the guard withheld.
+        RemovalsHeld = "removals_held",
+        /// A permission that is missing in Azure.
+        PermissionMissing = "permission_missing",
+        /// The clocks of host, database and Graph disagree; nothing is purged.
+        ClockSkew = "clock_skew",
+    }
+}
+
+labels! {
+    /// The parts of a run, for durations.
+    Phase {
+        /// Reading Graph.
+        Observe = "observe",
+        /// Reading the database.
+        Load = "load",
+        /// Fold, plan and guard.
+        Plan = "plan",
+        /// The transaction.
+        Apply = "apply",
+    }
+}
+
+/// Removals by the units that the guard counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removals {
+    /// Users that end as disabled or removed, or are purged.
+    pub users: u64,
+    /// Groups that end as removed, or are purged.
+    pub groups: u64,
+    /// Memberships, links and roles taken away.
+    pub memberships: u64,
+}
+
+impl Removals {
+    /// The sum over all units.
+    pub const fn total(self) -> u64 {
+        self.users + self.groups + self.memberships
+    }
+}
+
+/// How many objects the platform sees after the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Live users with an identity.
+    pub users: u64,
+    /// Live groups.
+    pub groups: u64,
+    /// Effective memberships.
+    pub memberships: u64,
+}
+
+/// What reading cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Requests answered, retries included.
+    pub requests: u64,
+    /// Pages of lists and rounds.
+    pub pages: u64,
+    /// Bytes of bodies.
+    pub bytes: u64,
+    /// Resource units as Graph reported them.
+    pub resource_units: u64,
+    /// Requests sent again.
+    pub retries: u64,
+    /// Seconds spent waiting for Graph's leave to go on.
+    pub waited_seconds: f64,
+}
+
+/// Why a run failed: a closed kind for labels, and the whole chain for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A label of a closed set.
+    pub kind: &'static str,
+    /// The error with its causes, free of secrets and links.
+    pub message: String,
+}
+
+/// One run, told in counts of what was *written*.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The run's id, in every audit row and log line of it.
+    pub run_id: Uuid,
+    /// What was read; a lost token turns a delta run into a full one.
+    pub mode: Mode,
+    /// What woke it.
+    pub trigger: Trigger,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Rows written, one audit row each.
+    pub changes: BTreeMap<(Entity, Action), u64>,
+    /// Differences a full run found that delta runs should have applied.
+    pub drift: u64,
+    /// What the guard withheld.
+    pub withheld: Removals,
+    /// What the platform sees now.
+    pub totals: Option<Totals>,
+    /// What reading cost.
+    pub reading: Reading,
+    /// How long each part took.
+    pub phases: BTreeMap<Phase, Duration>,
+    /// Open findings by kind after the run.
+    pub findings: BTreeMap<FindingKind, u64>,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+impl Report {
+    /// Rows written in all.
+    pub fn changes_total(&self) -> u64 {
+        self.changes.values().sum()
+    }
+}
