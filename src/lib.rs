@@ -2,4 +2,5 @@
 //! what Microsoft Graph says.
 
 pub mod directory;
+pub mod graph;
 pub mod reconcile;
