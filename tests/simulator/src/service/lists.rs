@@ -1,0 +1,425 @@
+//! Plain lists and single objects: paging, counting, mixed-type membership lists, the deleted container.
+//!
+//! Lists show live objects only. A page token remembers the last object shown, so objects created or deleted
+//! between two pages make no page shift.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::problem::Problem;
+use super::query::{Query, without_page_token};
+use super::reply::{Body, Call, Reply};
+use super::view::{Manner, Projection, Row};
+use super::{Access, Service, unix_seconds};
+use crate::tenant::{ObjectType, OtherKind, Tenant};
+
+/// Where a list goes on.
+#[derive(Debug, Serialize, Deserialize)]
+struct PageToken {
+    path: String,
+    after: Uuid,
+    issued: u64,
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    #[serde(rename = "@odata.context")]
+    context: String,
+    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
+    count: Option<usize>,
+    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    value: Vec<Row<'a>>,
+}
+
+/// One list request: its options checked, its page token opened.
+struct Listing<'c> {
+    call: &'c Call,
+    query: Query,
+    after: Option<Uuid>,
+}
+
+impl<'c> Listing<'c> {
+    fn open(service: &Service, call: &'c Call, query: &Query) -> Result<Self, Problem> {
+        if let Some(filter) = &query.filter {
+            filter.check_list()?;
+        }
+        let max = service.options.pages.list_max;
+        if query.top.is_some_and(|top| top > max) {
+            return Err(Problem::bad_request(format!(
+                "Invalid page size specified. Must be between 1 and {max} inclusive."
+            )));
+        }
+        let after = match &query.skip_token {
+            Some(token) => Some(service.open_page_token(call, token)?),
+            None => None,
+        };
+        Ok(Self {
+            call,
+            query: query.clone(),
+            after,
+        })
+    }
+
+    fn select(&self) -> Option<&[String]> {
+        self.query.select.as_deref()
+    }
+
+    /// The count belongs on the first page and takes an advanced query.
+    fn wants_count(&self) -> bool {
+        self.query.count && self.call.is_eventual() && self.after.is_none()
+    }
+
+    /// Renders one page of rows that come in order of id.
+    fn page<'a>(
+        &self,
+        service: &Service,
+        context: &str,
+        count: Option<usize>,
+        rows: impl Iterator<Item = (Uuid, Row<'a>)>,
+    ) -> Reply {
+        let size = self.query.top.unwrap_or(service.options.pages.list_default);
+        let mut rows = rows.peekable();
+        let mut value = Vec::new();
+        let mut last = None;
+        while value.len() < size
+            && let Some((id, row)) = rows.next()
+        {
+            value.push(row);
+            last = Some(id);
+        }
+        let next = last
+            .filter(|_| rows.peek().is_some())
+            .map(|after| service.next_link(self.call, after));
+        let context = format!("{}/v1.0/$metadata#{context}", self.call.root());
+        Reply::ok(&Page {
+            context,
+            count,
+            next,
+            value,
+        })
+    }
+}
+
+impl Service {
+    pub(super) fn list(
+        &self,
+        call: &Call,
+        query: &Query,
+        of: ObjectType,
+        deleted: bool,
+    ) -> Result<Reply, Problem> {
+        let listing = Listing::open(self, call, query)?;
+        let shown = Projection::strict(of, listing.select())?;
+        let tenant = self.tenant();
+        let filter = query.filter.as_ref();
+        let manner = Manner::List;
+        if of == ObjectType::User {
+            let accepts = |user: &&_| fits(filter, user, deleted);
+            let count = listing
+                .wants_count()
+                .then(|| tenant.users().filter(|user| accepts(user)).count());
+            let rows = tenant.users_after(listing.after).filter(accepts);
+            let rows = rows.map(|user| {
+                (
+                    user.id(),
+                    Row::User {
+                        user,
+                        shown: &shown,
+                        manner,
+                        typed: deleted,
+                    },
+                )
+            });
+            return Ok(listing.page(self, "users", count, rows));
+        }
+        let accepts = |group: &&crate::tenant::Group| {
+            group.is_deleted() == deleted && filter.is_none_or(|filter| filter.accepts_group(group))
+        };
+        let count = listing
+            .wants_count()
+            .then(|| tenant.groups().filter(|group| accepts(group)).count());
+        let rows = tenant.groups_after(listing.after).filter(accepts);
+        let rows = rows.map(|group| {
+            (
+                group.id(),
+                Row::Group {
+                    group,
+                    shown: &shown,
+                    manner,
+                    typed: deleted,
+                    members: Vec::new(),
+                },
+            )
+        });
+        Ok(listing.page(self, "groups", count, rows))
+    }
+
+    pub(super) fn count(
+        &self,
+        call: &Call,
+        query: &Query,
+        of: ObjectType,
+    ) -> Result<Reply, Problem> {
+        require_eventual(call)?;
+        let filter = query.filter.as_ref();
+        let tenant = self.tenant();
+        let count = if of == ObjectType::User {
+            tenant
+                .users()
+                .filter(|user| fits(filter, user, false))
+                .count()
+        } else {
+            let live = tenant.groups().filter(|group| !group.is_deleted());
+            live.filter(|group| filter.is_none_or(|filter| filter.accepts_group(group)))
+                .count()
+        };
+        Ok(Reply::new(200, Body::Text(count.to_string())))
+    }
+
+    /// A single object, live or, on request, from the deleted container.
+    pub(super) fn one(
+        &self,
+        query: &Query,
+        id: Uuid,
+        of: Option<ObjectType>,
+    ) -> Result<Reply, Problem> {
+        let tenant = self.tenant();
+        let missing = || Problem::not_found(&id.to_string());
+        let found = tenant.object_type(id).ok_or_else(missing)?;
+        // Without a wanted type the deleted container is meant.
+        if of.is_some_and(|of| of != found) || tenant.is_live(id) != of.is_some() {
+            return Err(missing());
+        }
+        let shown = Projection::strict(found, query.select.as_deref())?;
+        let row =
+            row(&tenant, id, found, &shown, Manner::List, of.is_none()).ok_or_else(missing)?;
+        Ok(Reply::ok(&row))
+    }
+
+    pub(super) fn members(
+        &self,
+        call: &Call,
+        query: &Query,
+        group: Uuid,
+        transitive: bool,
+        only: Option<ObjectType>,
+    ) -> Result<Reply, Problem> {
+        let counts = query.count || query.skip_token.is_some();
+        if only.is_some() && !(counts && call.is_eventual()) {
+            return Err(advanced());
+        }
+        let listing = Listing::open(self, call, query)?;
+        let shown = Projection::lenient(listing.select());
+        let access = self.access();
+        let tenant = self.tenant();
+        let found = MemberSet::find(&tenant, &access, group, transitive)?;
+        let count = listing
+            .wants_count()
+            .then(|| found.listed(&tenant, None, only).count());
+        let rows = found
+            .listed(&tenant, listing.after, only)
+            .filter_map(|(id, of_type)| {
+                let manner = if access.sees(of_type) {
+                    Manner::List
+                } else {
+                    Manner::Blind
+                };
+                Some((id, row(&tenant, id, of_type, &shown, manner, true)?))
+            });
+        Ok(listing.page(self, "directoryObjects", count, rows))
+    }
+
+    pub(super) fn member_count(
+        &self,
+        call: &Call,
+        group: Uuid,
+        transitive: bool,
+        only: Option<ObjectType>,
+    ) -> Result<Reply, Problem> {
+        require_eventual(call)?;
+        let access = self.access();
+        let tenant = self.tenant();
+        let count = MemberSet::find(&tenant, &access, group, transitive)?
+            .listed(&tenant, None, only)
+            .count();
+        Ok(Reply::new(200, Body::Text(count.to_string())))
+    }
+
+    pub(super) fn member_of(
+        &self,
+        call: &Call,
+        query: &Query,
+        user: Uuid,
+        transitive: bool,
+    ) -> Result<Reply, Problem> {
+        let listing = Listing::open(self, call, query)?;
+        let shown = Projection::lenient(listing.select());
+        let tenant = self.tenant();
+        if !tenant.is_live(user) {
+            return Err(Problem::not_found(&user.to_string()));
+        }
+        let groups = if transitive {
+            reach(user, |id| tenant.group_set(id), |id| tenant.is_live(id))
+        } else {
+            tenant
+                .direct_groups(user)
+                .filter(|id| tenant.is_live(*id))
+                .collect()
+        };
+        let count = listing.wants_count().then_some(groups.len());
+        let rows = groups
+            .iter()
+            .filter(|id| listing.after.is_none_or(|after| **id > after));
+        let rows = rows.filter_map(|id| {
+            Some((
+                *id,
+                row(&tenant, *id, ObjectType::Group, &shown, Manner::List, true)?,
+            ))
+        });
+        Ok(listing.page(self, "directoryObjects", count, rows))
+    }
+
+    fn open_page_token(&self, call: &Call, token: &str) -> Result<Uuid, Problem> {
+        let token: PageToken = self
+            .sealer
+            .open(token)
+            .filter(|token: &PageToken| token.path == call.path)
+            .ok_or_else(|| {
+                Problem::bad_request("The specified page token is not valid for this request.")
+            })?;
+        let age = unix_seconds(SystemTime::now()).saturating_sub(token.issued);
+        match self.options.page_token_life {
+            Some(life) if age > life.as_secs() => Err(Problem::expired_page()),
+            _ => Ok(token.after),
+        }
+    }
+
+    fn next_link(&self, call: &Call, after: Uuid) -> String {
+        let issued = unix_seconds(SystemTime::now());
+        let token = self.sealer.seal(&PageToken {
+            path: call.path.clone(),
+            after,
+            issued,
+        });
+        let kept = without_page_token(&call.query);
+        let joint = if kept.is_empty() { "" } else { "&" };
+        format!(
+            "{}{}?{kept}{joint}$skiptoken={token}",
+            call.root(),
+            call.path
+        )
+    }
+}
+
+/// The members a list may show.
+struct MemberSet<'t>(std::borrow::Cow<'t, BTreeSet<Uuid>>);
+
+impl<'t> MemberSet<'t> {
+    fn find(
+        tenant: &'t Tenant,
+        access: &Access,
+        group: Uuid,
+        transitive: bool,
+    ) -> Result<Self, Problem> {
+        let found = tenant.group(group).filter(|group| !group.is_deleted());
+        let found = found.ok_or_else(|| Problem::not_found(&group.to_string()))?;
+        // Hidden membership without the permission looks like an empty group, not like an error.
+        let direct = tenant
+            .member_set(group)
+            .filter(|_| !found.hides_members() || access.sees_hidden_members());
+        Ok(Self(match direct {
+            None => std::borrow::Cow::Owned(BTreeSet::new()),
+            Some(_) if transitive => std::borrow::Cow::Owned(reach(
+                group,
+                |id| tenant.member_set(id),
+                |id| tenant.is_live(id),
+            )),
+            Some(direct) => std::borrow::Cow::Borrowed(direct),
+        }))
+    }
+
+    /// Live members in order of id. Service principals are left out, as they are in v1.0.
+    fn listed(
+        &self,
+        tenant: &Tenant,
+        after: Option<Uuid>,
+        only: Option<ObjectType>,
+    ) -> impl Iterator<Item = (Uuid, ObjectType)> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.0
+            .range((after.map_or(Unbounded, Excluded), Unbounded))
+            .filter(|id| tenant.is_live(**id))
+            .filter_map(|id| Some((*id, tenant.object_type(*id)?)))
+            .filter(move |(_, of_type)| {
+                *of_type != ObjectType::Other(OtherKind::ServicePrincipal)
+                    && only.is_none_or(|only| only == *of_type)
+            })
+    }
+}
+
+/// Everything reached over live objects, the start excluded unless a cycle leads back to it.
+fn reach<'t>(
+    start: Uuid,
+    next: impl Fn(Uuid) -> Option<&'t BTreeSet<Uuid>>,
+    is_live: impl Fn(Uuid) -> bool,
+) -> BTreeSet<Uuid> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![start];
+    while let Some(current) = open.pop() {
+        for id in next(current).into_iter().flatten() {
+            if is_live(*id) && reached.insert(*id) {
+                open.push(*id);
+            }
+        }
+    }
+    reached
+}
+
+/// An object as a row.
+pub(super) fn row<'a>(
+    tenant: &'a Tenant,
+    id: Uuid,
+    of_type: ObjectType,
+    shown: &'a Projection,
+    manner: Manner,
+    typed: bool,
+) -> Option<Row<'a>> {
+    Some(match of_type {
+        ObjectType::User => Row::User {
+            user: tenant.user(id)?,
+            shown,
+            manner,
+            typed,
+        },
+        ObjectType::Group => Row::Group {
+            group: tenant.group(id)?,
+            shown,
+            manner,
+            typed,
+            members: Vec::new(),
+        },
+        ObjectType::Other(_) => Row::Bare { id, of_type },
+    })
+}
+
+fn fits(filter: Option<&super::filter::Filter>, user: &crate::tenant::User, deleted: bool) -> bool {
+    user.is_deleted() == deleted && filter.is_none_or(|filter| filter.accepts_user(user))
+}
+
+fn require_eventual(call: &Call) -> Result<(), Problem> {
+    if call.is_eventual() {
+        Ok(())
+    } else {
+        Err(advanced())
+    }
+}
+
+fn advanced() -> Problem {
+    Problem::unsupported(
+        "This query takes '$count=true' and the header 'ConsistencyLevel: eventual'.",
+    )
+}
