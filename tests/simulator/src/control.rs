@@ -130,7 +130,7 @@ enum Edits {
 }
 
 impl Edits {
-    /// What each edit did: an id, a truth value, or sentences.
+    /// What each edit did: an id, a truth value, or, for random edits, a list of sentences.
     fn apply(self, tenant: &mut Tenant) -> Vec<Value> {
         let edits = match self {
             Self::One(edit) => vec![edit],
