@@ -13,7 +13,7 @@ use super::query::{Query, without_page_token};
 use super::reply::{Body, Call, Reply};
 use super::view::{Manner, Projection, Row};
 use super::{Service, unix_seconds};
-use crate::tenant::{ObjectType, Tenant};
+use crate::tenant::{Group, ObjectType, Tenant, User};
 
 /// Where a list goes on.
 #[derive(Debug, Serialize, Deserialize)]
@@ -115,45 +115,25 @@ impl Service {
         let shown = Projection::strict(of, listing.select())?;
         let tenant = self.tenant();
         let filter = query.filter.as_ref();
-        let manner = Manner::List;
+        let render = |id| Some((id, row(&tenant, id, of, &shown, Manner::List, deleted)?));
         if of == ObjectType::User {
-            let accepts = |user: &&_| fits(filter, user, deleted);
-            let count = listing
-                .wants_count()
-                .then(|| tenant.users().filter(|user| accepts(user)).count());
+            let accepts = |user: &&User| {
+                user.is_deleted() == deleted
+                    && filter.is_none_or(|filter| filter.accepts_user(user))
+            };
+            let count = || tenant.users().filter(|user| accepts(user)).count();
+            let count = listing.wants_count().then(count);
             let rows = tenant.users_after(listing.after).filter(accepts);
-            let rows = rows.map(|user| {
-                (
-                    user.id(),
-                    Row::User {
-                        user,
-                        shown: &shown,
-                        manner,
-                        typed: deleted,
-                    },
-                )
-            });
+            let rows = rows.filter_map(|user| render(user.id()));
             return Ok(listing.page(self, "users", count, rows));
         }
-        let accepts = |group: &&crate::tenant::Group| {
+        let accepts = |group: &&Group| {
             group.is_deleted() == deleted && filter.is_none_or(|filter| filter.accepts_group(group))
         };
-        let count = listing
-            .wants_count()
-            .then(|| tenant.groups().filter(|group| accepts(group)).count());
+        let count = || tenant.groups().filter(|group| accepts(group)).count();
+        let count = listing.wants_count().then(count);
         let rows = tenant.groups_after(listing.after).filter(accepts);
-        let rows = rows.map(|group| {
-            (
-                group.id(),
-                Row::Group {
-                    group,
-                    shown: &shown,
-                    manner,
-                    typed: deleted,
-                    members: Vec::new(),
-                },
-            )
-        });
+        let rows = rows.filter_map(|group| render(group.id()));
         Ok(listing.page(self, "groups", count, rows))
     }
 
@@ -167,9 +147,8 @@ impl Service {
         let filter = query.filter.as_ref();
         let tenant = self.tenant();
         let count = if of == ObjectType::User {
-            tenant
-                .users()
-                .filter(|user| fits(filter, user, false))
+            let live = tenant.users().filter(|user| !user.is_deleted());
+            live.filter(|user| filter.is_none_or(|filter| filter.accepts_user(user)))
                 .count()
         } else {
             let live = tenant.groups().filter(|group| !group.is_deleted());
@@ -256,10 +235,6 @@ pub(super) fn row<'a>(
         },
         ObjectType::Other(_) => Row::Bare { id, of_type },
     })
-}
-
-fn fits(filter: Option<&super::filter::Filter>, user: &crate::tenant::User, deleted: bool) -> bool {
-    user.is_deleted() == deleted && filter.is_none_or(|filter| filter.accepts_user(user))
 }
 
 pub(super) fn require_eventual(call: &Call) -> Result<(), Problem> {

@@ -9,54 +9,58 @@ use uuid::Uuid;
 use crate::client::Graph;
 use crate::{crowd, group, person};
 
+/// Form fields, the status they should give and a piece of the answer.
+type Attempt = (&'static [(&'static str, &'static str)], u16, &'static str);
+
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+const ATTEMPTS: [Attempt; 6] = [
+    (
+        &[("client_id", "app"), ("client_secret", "secret")],
+        200,
+        "",
+    ),
+    (
+        &[("client_id", "app"), ("client_secret", "wrong")],
+        401,
+        "AADSTS7000215",
+    ),
+    (
+        &[("client_id", "other"), ("client_secret", "secret")],
+        400,
+        "AADSTS700016",
+    ),
+    (&[("client_id", "app")], 401, "AADSTS7000218"),
+    (
+        &[
+            ("client_id", "app"),
+            ("client_assertion_type", ASSERTION_TYPE),
+            ("client_assertion", "a.b.c"),
+        ],
+        200,
+        "",
+    ),
+    (
+        &[
+            ("client_id", "app"),
+            ("client_assertion_type", ASSERTION_TYPE),
+            ("client_assertion", "abc"),
+        ],
+        401,
+        "AADSTS50027",
+    ),
+];
 
 #[test]
 fn credentials_are_checked() {
     let options = Options {
         client_id: Some("app".to_owned()),
         client_secret: Some("secret".to_owned()),
-        access_token_life: Duration::from_secs(600),
+        access_token_life: Duration::from_mins(10),
         ..Options::default()
     };
     let graph = Graph::start(Tenant::new(), options);
-    let table: [(&[(&str, &str)], u16, &str); 6] = [
-        (
-            &[("client_id", "app"), ("client_secret", "secret")],
-            200,
-            "",
-        ),
-        (
-            &[("client_id", "app"), ("client_secret", "wrong")],
-            401,
-            "AADSTS7000215",
-        ),
-        (
-            &[("client_id", "other"), ("client_secret", "secret")],
-            400,
-            "AADSTS700016",
-        ),
-        (&[("client_id", "app")], 401, "AADSTS7000218"),
-        (
-            &[
-                ("client_id", "app"),
-                ("client_assertion_type", ASSERTION_TYPE),
-                ("client_assertion", "a.b.c"),
-            ],
-            200,
-            "",
-        ),
-        (
-            &[
-                ("client_id", "app"),
-                ("client_assertion_type", ASSERTION_TYPE),
-                ("client_assertion", "abc"),
-            ],
-            401,
-            "AADSTS50027",
-        ),
-    ];
-    for (credentials, status, text) in table {
+    for (credentials, status, text) in ATTEMPTS {
         let answer = graph.token_request(credentials);
         assert_eq!(answer.status, status, "{credentials:?}: {}", answer.text);
         assert!(answer.text.contains(text), "{}", answer.text);

@@ -59,10 +59,11 @@ impl Graph {
 
     pub(crate) fn sign_in(&mut self) {
         let answer = self.token_request(&[("client_id", "app"), ("client_secret", "secret")]);
-        self.token = answer.json()["access_token"]
+        let answer = answer.json();
+        answer["access_token"]
             .as_str()
             .expect("a token")
-            .to_owned();
+            .clone_into(&mut self.token);
     }
 
     pub(crate) fn token_request(&self, credentials: &[(&str, &str)]) -> Answer {
@@ -165,7 +166,7 @@ impl Graph {
                     .clone(),
             );
             match page["@odata.nextLink"].as_str() {
-                Some(next) => target = next.to_owned(),
+                Some(next) => next.clone_into(&mut target),
                 None => return (items, page["@odata.deltaLink"].as_str().map(str::to_owned)),
             }
         }

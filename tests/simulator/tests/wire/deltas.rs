@@ -1,22 +1,22 @@
-//! Delta rounds: what appears when, in which shape, and how tokens are lost.
+//! Delta rounds: what appears when, and in which shape.
 
 use std::collections::BTreeMap;
 
-use graph_simulator::{DeltaHabits, Expiry, Options, PageSizes, Tenant};
+use graph_simulator::{DeltaHabits, Options, PageSizes, Tenant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::client::Graph;
 use crate::{crowd, find, group, id, ids, person};
 
-fn tidy() -> Options {
+pub(crate) fn tidy() -> Options {
     Options {
         habits: DeltaHabits::TIDY,
         ..Options::default()
     }
 }
 
-fn start(graph: &Graph, first: &str) -> String {
+pub(crate) fn start(graph: &Graph, first: &str) -> String {
     graph.walk(first).1.expect("a delta link")
 }
 
@@ -105,7 +105,7 @@ fn only_changes_of_selected_properties_make_an_object_appear() {
     let mut mail = start(&graph, "/users/delta?$select=mail");
     let mut all = start(&graph, "/users/delta");
     graph.simulator.edit(|tenant| {
-        tenant.update_user(people[0], |user| user.display_name = Some("Other".into()))
+        tenant.update_user(people[0], |user| user.display_name = Some("Other".into()));
     });
     assert!(next(&graph, &mut mail).is_empty());
     assert_eq!(ids(&next(&graph, &mut all)), [people[0]]);
@@ -165,7 +165,7 @@ fn the_life_of_a_user_shows_in_the_users_stream_only() {
     let mut groups = start(&graph, "/groups/delta?$select=displayName,members");
     let ada = people[0];
     let edit = |change: fn(&mut Tenant, Uuid) -> bool| {
-        graph.simulator.edit(|tenant| assert!(change(tenant, ada)))
+        graph.simulator.edit(|tenant| assert!(change(tenant, ada)));
     };
     edit(Tenant::soft_delete_user);
     assert_eq!(
@@ -270,15 +270,15 @@ fn deltas_are_filtered_by_id_only() {
     );
     let mut link = link.expect("a link");
     graph.simulator.edit(|tenant| {
-        people
-            .iter()
-            .for_each(|id| assert!(tenant.soft_delete_user(*id)))
+        for id in &people {
+            assert!(tenant.soft_delete_user(*id));
+        }
     });
     assert_eq!(next(&graph, &mut link).len(), 50);
 }
 
 #[test]
-fn unruly_rounds_repeat_replay_and_pause() {
+fn unruly_rounds_repeat_and_replay() {
     let (tenant, all, people) = crowd(60);
     let habits = DeltaHabits {
         replay: 1.0,
@@ -335,79 +335,27 @@ fn unruly_rounds_repeat_replay_and_pause() {
         "overruled words are told, too: {words:?}"
     );
     assert_eq!(words.last(), Some(&true), "the last word is the truth");
+}
+
+#[test]
+fn rounds_can_pause_on_empty_pages() {
+    let habits = DeltaHabits {
+        empty_pages: 1.0,
+        ..DeltaHabits::TIDY
+    };
+    let graph = Graph::start(
+        crowd(300).0,
+        Options {
+            habits,
+            ..Options::default()
+        },
+    );
     let first = graph.get("/users/delta").json();
     let second = graph
         .get(first["@odata.nextLink"].as_str().expect("a link"))
         .json();
     assert_eq!(second["value"], json!([]), "an empty page in the middle");
     assert!(second["@odata.nextLink"].is_string());
-}
-
-#[test]
-fn lost_tokens_are_told_in_every_known_way() {
-    let (tenant, ..) = crowd(3);
-    let graph = Graph::start(tenant, tidy());
-    let table = [
-        (Expiry::GoneWithLocation, 410, "syncStateNotFound"),
-        (Expiry::GoneSyncStateNotFound, 410, "SyncStateNotFound"),
-        (
-            Expiry::BadRequestSyncStateNotFound,
-            400,
-            "syncStateNotFound",
-        ),
-        (Expiry::NotFoundResyncRequired, 404, "resyncRequired"),
-        (Expiry::BadRequestResyncRequired, 400, ""),
-        (Expiry::OlderThan30Days, 400, "Request_UnsupportedQuery"),
-    ];
-    for (how, status, code) in table {
-        let before = start(&graph, "/users/delta");
-        graph.simulator.expire_delta_tokens(how);
-        let answer = graph.get(&before);
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (status, code),
-            "{how:?}"
-        );
-        let location = answer.header("location");
-        assert_eq!(location.is_some(), how == Expiry::GoneWithLocation);
-        if let Some(location) = location {
-            assert_eq!(graph.walk(location).0.len(), 3, "the location starts over");
-        }
-        if how == Expiry::BadRequestResyncRequired {
-            assert_eq!(
-                answer.json()["error"]["innerError"]["code"],
-                "resyncRequired"
-            );
-        }
-        let after = start(&graph, "/users/delta");
-        assert_eq!(graph.get(&after).status, 200, "later tokens are good");
-    }
-}
-
-#[test]
-fn forgotten_history_and_closed_rounds_end_old_links() {
-    let (tenant, ..) = crowd(300);
-    let graph = Graph::start(
-        tenant,
-        Options {
-            open_rounds: 2,
-            ..tidy()
-        },
-    );
-    let old = start(&graph, "/users/delta");
-    let middle = graph.get("/users/delta").json()["@odata.nextLink"]
-        .as_str()
-        .expect("a link")
-        .to_owned();
-    assert_eq!(graph.get(&middle).status, 200);
-    start(&graph, "/users/delta");
-    start(&graph, "/users/delta");
-    assert_eq!(graph.get(&middle).code(), "Directory_ExpiredPageToken");
-    graph.simulator.edit(|tenant| {
-        tenant.create_user(person("New"));
-        tenant.forget_history();
-    });
-    assert_eq!(graph.get(&old).code(), "Request_UnsupportedQuery");
 }
 
 #[test]

@@ -242,6 +242,11 @@ fn control_endpoints_steer_a_process() {
         told.iter()
             .all(|line| line.as_str().is_some_and(|line| line.ends_with('.')))
     );
+}
+
+#[test]
+fn control_endpoints_inject_faults_and_keep_books() {
+    let graph = graph();
     let fault = json!({ "path": "/v1.0/groups", "times": 1, "effect": "html502" });
     assert_eq!(graph.post("/_control/fault", &fault).status, 200);
     assert_eq!(graph.get("/groups").status, 502);

@@ -7,6 +7,7 @@ mod convergence;
 mod deltas;
 mod faults;
 mod lists;
+mod lost_tokens;
 mod members;
 
 use graph_simulator::{NewGroup, NewUser, Tenant};
