@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::fault::{Expiry, Fault};
 use crate::random::{EditKind, random_edit, random_edit_of};
 use crate::service::{Body, Call, Reply, Service};
-use crate::tenant::{GroupKind, NewGroup, NewUser, Tenant};
+use crate::tenant::{GroupKind, NewGroup, NewUser, Tenant, User};
 
 /// The edits that can be asked for from outside.
 #[derive(Debug, Deserialize)]
@@ -130,7 +130,7 @@ enum Edits {
 }
 
 impl Edits {
-    /// What each edit did: an id, a truth value, or sentences.
+    /// What each edit did: an id, a truth value, or, for random edits, a list of sentences.
     fn apply(self, tenant: &mut Tenant) -> Vec<Value> {
         let edits = match self {
             Self::One(edit) => vec![edit],
@@ -150,47 +150,35 @@ impl Edit {
                 user_principal_name,
                 mail,
                 id,
-            } => {
-                let account_enabled = Some(true);
-                let user_type = Some("Member".to_owned());
-                let new = NewUser {
-                    display_name,
-                    user_principal_name,
-                    mail,
-                    account_enabled,
-                    user_type,
-                    id,
-                };
-                json!(tenant.create_user(new))
-            }
+            } => json!(tenant.create_user(NewUser {
+                display_name,
+                user_principal_name,
+                mail,
+                account_enabled: Some(true),
+                user_type: Some("Member".to_owned()),
+                id,
+            })),
             Self::CreateGroup {
                 display_name,
                 visibility,
                 kind,
                 id,
-            } => {
-                json!(tenant.create_group(NewGroup {
-                    display_name,
-                    visibility,
-                    kind,
-                    id
-                }))
-            }
+            } => json!(tenant.create_group(NewGroup {
+                display_name,
+                visibility,
+                kind,
+                id
+            })),
             Self::RenameUser { id, display_name } => {
-                tenant.update_user(id, |user| user.display_name = Some(display_name));
-                json!(tenant.user(id).is_some())
+                update_user(tenant, id, |user| user.display_name = Some(display_name))
             }
             Self::RenameGroup { id, display_name } => {
                 tenant.rename_group(id, display_name);
                 json!(tenant.group(id).is_some())
             }
-            Self::SetMail { id, mail } => {
-                tenant.update_user(id, |user| user.mail = mail);
-                json!(tenant.user(id).is_some())
-            }
+            Self::SetMail { id, mail } => update_user(tenant, id, |user| user.mail = mail),
             Self::SetEnabled { id, enabled } => {
-                tenant.update_user(id, |user| user.account_enabled = Some(enabled));
-                json!(tenant.user(id).is_some())
+                update_user(tenant, id, |user| user.account_enabled = Some(enabled))
             }
             Self::Delete { id } => {
                 json!(tenant.soft_delete_user(id) || tenant.soft_delete_group(id))
@@ -200,6 +188,12 @@ impl Edit {
             Self::Random { count, seed, kinds } => json!(random(tenant, count, seed, &kinds)),
         }
     }
+}
+
+/// Whether there was such a user.
+fn update_user(tenant: &mut Tenant, id: Uuid, change: impl FnOnce(&mut User)) -> Value {
+    tenant.update_user(id, change);
+    json!(tenant.user(id).is_some())
 }
 
 fn random(tenant: &mut Tenant, count: u32, seed: u64, kinds: &[EditKind]) -> Vec<String> {

@@ -33,6 +33,7 @@ struct Claims {
 }
 
 /// An OAuth error.
+#[derive(Clone, Copy)]
 struct Refusal {
     status: u16,
     error: &'static str,
@@ -69,6 +70,51 @@ impl Refusal {
     }
 }
 
+// The refusals, by the number the identity platform gives them.
+const ONLY_POST: Refusal = Refusal::new(
+    405,
+    "invalid_request",
+    900_561,
+    "The endpoint only accepts POST requests.",
+);
+const NO_TENANT: Refusal = Refusal::new(400, "invalid_request", 90_002, "Tenant not found.");
+const GRANT_TYPE: Refusal = Refusal::new(
+    400,
+    "unsupported_grant_type",
+    70_003,
+    "The grant type is not supported.",
+);
+const SCOPE: Refusal = Refusal::new(
+    400,
+    "invalid_scope",
+    70_011,
+    "The scope must end in '/.default'.",
+);
+const UNKNOWN_CLIENT: Refusal = Refusal::new(
+    400,
+    "unauthorized_client",
+    700_016,
+    "Application not found in the directory.",
+);
+const BAD_ASSERTION: Refusal = Refusal::new(
+    401,
+    "invalid_client",
+    50_027,
+    "JWT token is invalid or malformed.",
+);
+const NO_PROOF: Refusal = Refusal::new(
+    401,
+    "invalid_client",
+    7_000_218,
+    "'client_assertion' or 'client_secret' is needed.",
+);
+const WRONG_SECRET: Refusal = Refusal::new(
+    401,
+    "invalid_client",
+    7_000_215,
+    "Invalid client secret provided.",
+);
+
 impl Service {
     /// Answers requests for tokens; nothing if the call is none.
     pub(super) fn issue_token(&self, call: &Call) -> Option<Result<Reply, Problem>> {
@@ -97,42 +143,22 @@ impl Service {
 
     fn check_credentials(&self, call: &Call, tenant: &str) -> Result<String, Refusal> {
         if !call.method.eq_ignore_ascii_case("POST") {
-            return Err(Refusal::new(
-                405,
-                "invalid_request",
-                900_561,
-                "The endpoint only accepts POST requests.",
-            ));
+            return Err(ONLY_POST);
         }
         let form = Form::parse(&call.body);
         let is_ours = self.options.tenant_id.is_nil()
             || Uuid::parse_str(tenant).ok() == Some(self.options.tenant_id);
         if !is_ours {
-            return Err(Refusal::new(
-                400,
-                "invalid_request",
-                90_002,
-                "Tenant not found.",
-            ));
+            return Err(NO_TENANT);
         }
         if form.get("grant_type") != Some("client_credentials") {
-            return Err(Refusal::new(
-                400,
-                "unsupported_grant_type",
-                70_003,
-                "The grant type is not supported.",
-            ));
+            return Err(GRANT_TYPE);
         }
         if !form
             .get("scope")
             .is_some_and(|scope| scope.ends_with("/.default"))
         {
-            return Err(Refusal::new(
-                400,
-                "invalid_scope",
-                70_011,
-                "The scope must end in '/.default'.",
-            ));
+            return Err(SCOPE);
         }
         let client_id = form.get("client_id").unwrap_or_default();
         if client_id.is_empty()
@@ -142,12 +168,7 @@ impl Service {
                 .as_deref()
                 .is_some_and(|known| known != client_id)
         {
-            return Err(Refusal::new(
-                400,
-                "unauthorized_client",
-                700_016,
-                "Application not found in the directory.",
-            ));
+            return Err(UNKNOWN_CLIENT);
         }
         self.check_proof(&form)?;
         Ok(client_id.to_owned())
@@ -158,23 +179,11 @@ impl Service {
             let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
             let is_proper = form.get("client_assertion_type") == Some(kind)
                 && assertion.split('.').count() == 3;
-            let refusal = || {
-                Refusal::new(
-                    401,
-                    "invalid_client",
-                    50_027,
-                    "JWT token is invalid or malformed.",
-                )
-            };
+            let refusal = || BAD_ASSERTION;
             return is_proper.then_some(()).ok_or_else(refusal);
         }
         let Some(secret) = form.get("client_secret") else {
-            return Err(Refusal::new(
-                401,
-                "invalid_client",
-                7_000_218,
-                "'client_assertion' or 'client_secret' is needed.",
-            ));
+            return Err(NO_PROOF);
         };
         if self
             .options
@@ -182,12 +191,7 @@ impl Service {
             .as_deref()
             .is_some_and(|known| known != secret)
         {
-            return Err(Refusal::new(
-                401,
-                "invalid_client",
-                7_000_215,
-                "Invalid client secret provided.",
-            ));
+            return Err(WRONG_SECRET);
         }
         Ok(())
     }

@@ -1,9 +1,8 @@
-//! Plain lists and single objects: paging, counting, mixed-type membership lists, the deleted container.
+//! Plain lists and single objects: paging, counting, the deleted container. Memberships are in `members`.
 //!
 //! Lists show live objects only. A page token remembers the last object shown, so objects created or deleted
 //! between two pages make no page shift.
 
-use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +12,8 @@ use super::problem::Problem;
 use super::query::{Query, without_page_token};
 use super::reply::{Body, Call, Reply};
 use super::view::{Manner, Projection, Row};
-use super::{Access, Service, unix_seconds};
-use crate::tenant::{ObjectType, OtherKind, Tenant};
+use super::{Service, unix_seconds};
+use crate::tenant::{Group, ObjectType, Tenant, User};
 
 /// Where a list goes on.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,14 +35,14 @@ struct Page<'a> {
 }
 
 /// One list request: its options checked, its page token opened.
-struct Listing<'c> {
+pub(super) struct Listing<'c> {
     call: &'c Call,
     query: Query,
-    after: Option<Uuid>,
+    pub(super) after: Option<Uuid>,
 }
 
 impl<'c> Listing<'c> {
-    fn open(service: &Service, call: &'c Call, query: &Query) -> Result<Self, Problem> {
+    pub(super) fn open(service: &Service, call: &'c Call, query: &Query) -> Result<Self, Problem> {
         if let Some(filter) = &query.filter {
             filter.check_list()?;
         }
@@ -64,17 +63,17 @@ impl<'c> Listing<'c> {
         })
     }
 
-    fn select(&self) -> Option<&[String]> {
+    pub(super) fn select(&self) -> Option<&[String]> {
         self.query.select.as_deref()
     }
 
     /// The count belongs on the first page and takes an advanced query.
-    fn wants_count(&self) -> bool {
+    pub(super) fn wants_count(&self) -> bool {
         self.query.count && self.call.is_eventual() && self.after.is_none()
     }
 
     /// Renders one page of rows that come in order of id.
-    fn page<'a>(
+    pub(super) fn page<'a>(
         &self,
         service: &Service,
         context: &str,
@@ -116,45 +115,25 @@ impl Service {
         let shown = Projection::strict(of, listing.select())?;
         let tenant = self.tenant();
         let filter = query.filter.as_ref();
-        let manner = Manner::List;
+        let render = |id| Some((id, row(&tenant, id, of, &shown, Manner::List, deleted)?));
         if of == ObjectType::User {
-            let accepts = |user: &&_| fits(filter, user, deleted);
-            let count = listing
-                .wants_count()
-                .then(|| tenant.users().filter(|user| accepts(user)).count());
+            let accepts = |user: &&User| {
+                user.is_deleted() == deleted
+                    && filter.is_none_or(|filter| filter.accepts_user(user))
+            };
+            let count = || tenant.users().filter(|user| accepts(user)).count();
+            let count = listing.wants_count().then(count);
             let rows = tenant.users_after(listing.after).filter(accepts);
-            let rows = rows.map(|user| {
-                (
-                    user.id(),
-                    Row::User {
-                        user,
-                        shown: &shown,
-                        manner,
-                        typed: deleted,
-                    },
-                )
-            });
+            let rows = rows.filter_map(|user| render(user.id()));
             return Ok(listing.page(self, "users", count, rows));
         }
-        let accepts = |group: &&crate::tenant::Group| {
+        let accepts = |group: &&Group| {
             group.is_deleted() == deleted && filter.is_none_or(|filter| filter.accepts_group(group))
         };
-        let count = listing
-            .wants_count()
-            .then(|| tenant.groups().filter(|group| accepts(group)).count());
+        let count = || tenant.groups().filter(|group| accepts(group)).count();
+        let count = listing.wants_count().then(count);
         let rows = tenant.groups_after(listing.after).filter(accepts);
-        let rows = rows.map(|group| {
-            (
-                group.id(),
-                Row::Group {
-                    group,
-                    shown: &shown,
-                    manner,
-                    typed: deleted,
-                    members: Vec::new(),
-                },
-            )
-        });
+        let rows = rows.filter_map(|group| render(group.id()));
         Ok(listing.page(self, "groups", count, rows))
     }
 
@@ -168,9 +147,8 @@ impl Service {
         let filter = query.filter.as_ref();
         let tenant = self.tenant();
         let count = if of == ObjectType::User {
-            tenant
-                .users()
-                .filter(|user| fits(filter, user, false))
+            let live = tenant.users().filter(|user| !user.is_deleted());
+            live.filter(|user| filter.is_none_or(|filter| filter.accepts_user(user)))
                 .count()
         } else {
             let live = tenant.groups().filter(|group| !group.is_deleted());
@@ -198,89 +176,6 @@ impl Service {
         let row =
             row(&tenant, id, found, &shown, Manner::List, of.is_none()).ok_or_else(missing)?;
         Ok(Reply::ok(&row))
-    }
-
-    pub(super) fn members(
-        &self,
-        call: &Call,
-        query: &Query,
-        group: Uuid,
-        transitive: bool,
-        only: Option<ObjectType>,
-    ) -> Result<Reply, Problem> {
-        let counts = query.count || query.skip_token.is_some();
-        if only.is_some() && !(counts && call.is_eventual()) {
-            return Err(advanced());
-        }
-        let listing = Listing::open(self, call, query)?;
-        let shown = Projection::lenient(listing.select());
-        let access = self.access();
-        let tenant = self.tenant();
-        let found = MemberSet::find(&tenant, &access, group, transitive)?;
-        let count = listing
-            .wants_count()
-            .then(|| found.listed(&tenant, None, only).count());
-        let rows = found
-            .listed(&tenant, listing.after, only)
-            .filter_map(|(id, of_type)| {
-                let manner = if access.sees(of_type) {
-                    Manner::List
-                } else {
-                    Manner::Blind
-                };
-                Some((id, row(&tenant, id, of_type, &shown, manner, true)?))
-            });
-        Ok(listing.page(self, "directoryObjects", count, rows))
-    }
-
-    pub(super) fn member_count(
-        &self,
-        call: &Call,
-        group: Uuid,
-        transitive: bool,
-        only: Option<ObjectType>,
-    ) -> Result<Reply, Problem> {
-        require_eventual(call)?;
-        let access = self.access();
-        let tenant = self.tenant();
-        let count = MemberSet::find(&tenant, &access, group, transitive)?
-            .listed(&tenant, None, only)
-            .count();
-        Ok(Reply::new(200, Body::Text(count.to_string())))
-    }
-
-    pub(super) fn member_of(
-        &self,
-        call: &Call,
-        query: &Query,
-        user: Uuid,
-        transitive: bool,
-    ) -> Result<Reply, Problem> {
-        let listing = Listing::open(self, call, query)?;
-        let shown = Projection::lenient(listing.select());
-        let tenant = self.tenant();
-        if !tenant.is_live(user) {
-            return Err(Problem::not_found(&user.to_string()));
-        }
-        let groups = if transitive {
-            reach(user, |id| tenant.group_set(id), |id| tenant.is_live(id))
-        } else {
-            tenant
-                .direct_groups(user)
-                .filter(|id| tenant.is_live(*id))
-                .collect()
-        };
-        let count = listing.wants_count().then_some(groups.len());
-        let rows = groups
-            .iter()
-            .filter(|id| listing.after.is_none_or(|after| **id > after));
-        let rows = rows.filter_map(|id| {
-            Some((
-                *id,
-                row(&tenant, *id, ObjectType::Group, &shown, Manner::List, true)?,
-            ))
-        });
-        Ok(listing.page(self, "directoryObjects", count, rows))
     }
 
     fn open_page_token(&self, call: &Call, token: &str) -> Result<Uuid, Problem> {
@@ -315,70 +210,6 @@ impl Service {
     }
 }
 
-/// The members a list may show.
-struct MemberSet<'t>(std::borrow::Cow<'t, BTreeSet<Uuid>>);
-
-impl<'t> MemberSet<'t> {
-    fn find(
-        tenant: &'t Tenant,
-        access: &Access,
-        group: Uuid,
-        transitive: bool,
-    ) -> Result<Self, Problem> {
-        let found = tenant.group(group).filter(|group| !group.is_deleted());
-        let found = found.ok_or_else(|| Problem::not_found(&group.to_string()))?;
-        // Hidden membership without the permission looks like an empty group, not like an error.
-        let direct = tenant
-            .member_set(group)
-            .filter(|_| !found.hides_members() || access.sees_hidden_members());
-        Ok(Self(match direct {
-            None => std::borrow::Cow::Owned(BTreeSet::new()),
-            Some(_) if transitive => std::borrow::Cow::Owned(reach(
-                group,
-                |id| tenant.member_set(id),
-                |id| tenant.is_live(id),
-            )),
-            Some(direct) => std::borrow::Cow::Borrowed(direct),
-        }))
-    }
-
-    /// Live members in order of id. Service principals are left out, as they are in v1.0.
-    fn listed(
-        &self,
-        tenant: &Tenant,
-        after: Option<Uuid>,
-        only: Option<ObjectType>,
-    ) -> impl Iterator<Item = (Uuid, ObjectType)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        self.0
-            .range((after.map_or(Unbounded, Excluded), Unbounded))
-            .filter(|id| tenant.is_live(**id))
-            .filter_map(|id| Some((*id, tenant.object_type(*id)?)))
-            .filter(move |(_, of_type)| {
-                *of_type != ObjectType::Other(OtherKind::ServicePrincipal)
-                    && only.is_none_or(|only| only == *of_type)
-            })
-    }
-}
-
-/// Everything reached over live objects, the start excluded unless a cycle leads back to it.
-fn reach<'t>(
-    start: Uuid,
-    next: impl Fn(Uuid) -> Option<&'t BTreeSet<Uuid>>,
-    is_live: impl Fn(Uuid) -> bool,
-) -> BTreeSet<Uuid> {
-    let mut reached = BTreeSet::new();
-    let mut open = vec![start];
-    while let Some(current) = open.pop() {
-        for id in next(current).into_iter().flatten() {
-            if is_live(*id) && reached.insert(*id) {
-                open.push(*id);
-            }
-        }
-    }
-    reached
-}
-
 /// An object as a row.
 pub(super) fn row<'a>(
     tenant: &'a Tenant,
@@ -406,11 +237,7 @@ pub(super) fn row<'a>(
     })
 }
 
-fn fits(filter: Option<&super::filter::Filter>, user: &crate::tenant::User, deleted: bool) -> bool {
-    user.is_deleted() == deleted && filter.is_none_or(|filter| filter.accepts_user(user))
-}
-
-fn require_eventual(call: &Call) -> Result<(), Problem> {
+pub(super) fn require_eventual(call: &Call) -> Result<(), Problem> {
     if call.is_eventual() {
         Ok(())
     } else {
@@ -418,7 +245,7 @@ fn require_eventual(call: &Call) -> Result<(), Problem> {
     }
 }
 
-fn advanced() -> Problem {
+pub(super) fn advanced() -> Problem {
     Problem::unsupported(
         "This query takes '$count=true' and the header 'ConsistencyLevel: eventual'.",
     )

@@ -10,6 +10,7 @@ mod directory;
 mod effects;
 mod filter;
 mod lists;
+mod members;
 mod plan;
 mod problem;
 mod query;

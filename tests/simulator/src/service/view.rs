@@ -151,6 +151,16 @@ pub(crate) enum Manner {
     Blind,
 }
 
+impl Manner {
+    fn shows(self, field: Fields, ever_set: Fields) -> bool {
+        match self {
+            Self::List | Self::Blind => true,
+            Self::Delta => ever_set.meets(field),
+            Self::Minimal(changed) => changed.meets(field) && ever_set.meets(field),
+        }
+    }
+}
+
 /// A membership entry of a delta.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EdgeView {
@@ -204,14 +214,8 @@ impl Serialize for Row<'_> {
             } => {
                 head(&mut map, user.id, ObjectType::User, *typed)?;
                 for (name, field) in &shown.user {
-                    put(
-                        &mut map,
-                        name,
-                        *field,
-                        user_cell(user, name),
-                        *manner,
-                        user.ever_set,
-                    )?;
+                    let is_shown = manner.shows(*field, user.ever_set);
+                    put(&mut map, name, user_cell(user, name), is_shown, *manner)?;
                 }
             }
             Self::Group {
@@ -223,14 +227,8 @@ impl Serialize for Row<'_> {
             } => {
                 head(&mut map, group.id, ObjectType::Group, *typed)?;
                 for (name, field) in &shown.group {
-                    put(
-                        &mut map,
-                        name,
-                        *field,
-                        group_cell(group, name),
-                        *manner,
-                        group.ever_set,
-                    )?;
+                    let is_shown = manner.shows(*field, group.ever_set);
+                    put(&mut map, name, group_cell(group, name), is_shown, *manner)?;
                 }
                 if !members.is_empty() {
                     map.serialize_entry("members@delta", members)?;
@@ -240,21 +238,23 @@ impl Serialize for Row<'_> {
                 head(&mut map, *id, *of_type, true)?;
                 map.serialize_entry("displayName", &None::<&str>)?;
             }
-            Self::Removed { id, forever } => {
-                let reason = Reason {
-                    reason: if *forever { "deleted" } else { "changed" },
-                };
-                // The real service does not promise an order of keys, so neither order may be relied upon.
-                if id.as_u128() % 2 == 0 {
-                    map.serialize_entry("@removed", &reason)?;
-                    map.serialize_entry("id", id)?;
-                } else {
-                    map.serialize_entry("id", id)?;
-                    map.serialize_entry("@removed", &reason)?;
-                }
-            }
+            Self::Removed { id, forever } => removed(&mut map, *id, *forever)?,
         }
         map.end()
+    }
+}
+
+/// The real service does not promise an order of keys, so neither order may be relied upon.
+fn removed<M: SerializeMap>(map: &mut M, id: Uuid, forever: bool) -> Result<(), M::Error> {
+    let reason = Reason {
+        reason: if forever { "deleted" } else { "changed" },
+    };
+    if id.as_u128().is_multiple_of(2) {
+        map.serialize_entry("@removed", &reason)?;
+        map.serialize_entry("id", &id)
+    } else {
+        map.serialize_entry("id", &id)?;
+        map.serialize_entry("@removed", &reason)
     }
 }
 
@@ -290,16 +290,10 @@ fn head<M: SerializeMap>(
 fn put<M: SerializeMap>(
     map: &mut M,
     name: &str,
-    field: Fields,
     cell: Cell<'_>,
+    is_shown: bool,
     manner: Manner,
-    ever_set: Fields,
 ) -> Result<(), M::Error> {
-    let is_shown = match manner {
-        Manner::List | Manner::Blind => true,
-        Manner::Delta => ever_set.meets(field),
-        Manner::Minimal(changed) => changed.meets(field) && ever_set.meets(field),
-    };
     if !is_shown {
         return Ok(());
     }

@@ -19,7 +19,9 @@ pub(crate) struct Graph {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+    /// Empty if the body is no text, for example compressed.
     pub(crate) text: String,
+    pub(crate) bytes: usize,
 }
 
 impl Answer {
@@ -57,10 +59,11 @@ impl Graph {
 
     pub(crate) fn sign_in(&mut self) {
         let answer = self.token_request(&[("client_id", "app"), ("client_secret", "secret")]);
-        self.token = answer.json()["access_token"]
+        let answer = answer.json();
+        answer["access_token"]
             .as_str()
             .expect("a token")
-            .to_owned();
+            .clone_into(&mut self.token);
     }
 
     pub(crate) fn token_request(&self, credentials: &[(&str, &str)]) -> Answer {
@@ -73,13 +76,12 @@ impl Graph {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let url = format!("{}/{tenant}/oauth2/v2.0/token", self.simulator.url());
-        read(
-            self.http
-                .post(url)
-                .body(body.join("&"))
-                .send()
-                .expect("an answer"),
-        )
+        self.http
+            .post(url)
+            .body(body.join("&"))
+            .send()
+            .and_then(read)
+            .expect("an answer")
     }
 
     /// GET of a path below `/v1.0` or of a whole link.
@@ -96,22 +98,34 @@ impl Graph {
         target: &str,
         headers: &[(&str, &str)],
     ) -> reqwest::Result<Answer> {
+        let bearer = format!("Bearer {}", self.token);
+        let mut all = vec![("authorization", bearer.as_str())];
+        all.extend(headers);
+        self.try_bare_get(target, &all)
+    }
+
+    /// GET without a token of its own.
+    pub(crate) fn bare_get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        self.try_bare_get(target, headers).expect("an answer")
+    }
+
+    /// GET by a caller that soon gives up.
+    pub(crate) fn impatient_get(&self, target: &str) -> reqwest::Result<Answer> {
+        let request = self.http.get(self.url(target)).bearer_auth(&self.token);
+        read(request.timeout(Duration::from_millis(400)).send()?)
+    }
+
+    fn try_bare_get(&self, target: &str, headers: &[(&str, &str)]) -> reqwest::Result<Answer> {
         let url = if target.starts_with("http") {
             target.to_owned()
         } else {
             self.url(target)
         };
-        let mut request = self.http.get(url).bearer_auth(&self.token);
+        let mut request = self.http.get(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send()?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer {
-            status,
-            headers,
-            text: response.text()?,
-        })
+        read(request.send()?)
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
@@ -120,14 +134,13 @@ impl Graph {
         } else {
             self.url(path)
         };
-        read(
-            self.http
-                .post(url)
-                .bearer_auth(&self.token)
-                .json(body)
-                .send()
-                .expect("an answer"),
-        )
+        self.http
+            .post(url)
+            .bearer_auth(&self.token)
+            .json(body)
+            .send()
+            .and_then(read)
+            .expect("an answer")
     }
 
     pub(crate) fn batch(&self, urls: &[&str]) -> Value {
@@ -153,7 +166,7 @@ impl Graph {
                     .clone(),
             );
             match page["@odata.nextLink"].as_str() {
-                Some(next) => target = next.to_owned(),
+                Some(next) => next.clone_into(&mut target),
                 None => return (items, page["@odata.deltaLink"].as_str().map(str::to_owned)),
             }
         }
@@ -164,11 +177,14 @@ impl Graph {
     }
 }
 
-fn read(response: Response) -> Answer {
+fn read(response: Response) -> reqwest::Result<Answer> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer {
+    let body = response.bytes()?;
+    let text = String::from_utf8(body.to_vec()).unwrap_or_default();
+    Ok(Answer {
         status,
         headers,
-        text: response.text().expect("a whole body"),
-    }
+        text,
+        bytes: body.len(),
+    })
 }
