@@ -60,7 +60,10 @@ impl CertificateAssertion {
     ) -> Result<Self, Error> {
         let refuse = |remedy, source| Error::Credential { code: None, remedy, source };
         let Some(Ok(der)) = rustls_pemfile::certs(&mut certificate.as_bytes()).next() else {
-            return Err(refuse("identity.certificate_file must hold a certificate in PEM form", None));
+            return Err(refuse(
+                "identity.certificate_file must hold a certificate in PEM form",
+                None,
+            ));
         };
         let key = EncodingKey::from_rsa_pem(key_block(key).as_bytes()).map_err(|error| {
             let remedy = "the private key must be an unencrypted RSA key in PEM form (identity.private_key_file, or with the certificate)";
@@ -131,5 +134,31 @@ mod tests {
             CertificateAssertion::new("aud".to_owned(), "app".to_owned(), "nothing", "nothing")
                 .expect_err("refused");
         assert!(error.to_string().contains("identity.certificate_file"));
+    }
+
+    /// A self-signed certificate with its key; proves nothing to anybody.
+    const PEM: &str = include_str!("../../tests/graph/fixtures/certificate.pem");
+
+    #[tokio::test]
+    async fn an_assertion_says_what_entra_checks() {
+        let assertion =
+            CertificateAssertion::new("https://aud".to_owned(), "app".to_owned(), PEM, PEM)
+                .expect("a certificate and its key");
+        let token = assertion.secret(None).await.expect("signed");
+        let part = |at: usize| {
+            let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(at).expect("a part"));
+            serde_json::from_slice::<serde_json::Value>(&bytes.expect("base64")).expect("JSON")
+        };
+        let (header, claims) = (part(0), part(1));
+        assert_eq!((header["alg"].as_str(), header["typ"].as_str()), (Some("PS256"), Some("JWT")));
+        let thumbprint = "r_kAGJMQGKjhTQYKXLPTFaeCduxSt3qHE4dwpSOqiVA";
+        assert_eq!(header["x5t#S256"], thumbprint);
+        assert_eq!(
+            (&claims["iss"], &claims["sub"], &claims["aud"]),
+            (&"app".into(), &"app".into(), &"https://aud".into(),)
+        );
+        let life = claims["exp"].as_i64().zip(claims["nbf"].as_i64()).map(|(exp, nbf)| exp - nbf);
+        assert_eq!(life, Some(300));
+        assert!(!format!("{assertion:?}").contains("PRIVATE"));
     }
 }

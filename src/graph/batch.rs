@@ -141,12 +141,12 @@ impl Client {
             }
             return;
         }
+        for (_, setback) in &setbacks {
+            self.meter.retried(endpoint, setback.reason);
+        }
         let throttled = setbacks.iter().any(|(_, setback)| setback.throttled);
-        let longest =
-            setbacks.into_iter().map(|(_, setback)| setback).max_by_key(|setback| setback.asked);
-        if let Some(setback) = longest {
-            // Cannot fail: there are attempts left.
-            let _ = self.pause(endpoint, attempts, Setback { throttled, ..setback }).await;
+        if let Some(asked) = setbacks.iter().map(|(_, setback)| setback.asked).max() {
+            self.pause(attempts, asked, throttled).await;
         }
     }
 

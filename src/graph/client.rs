@@ -115,32 +115,26 @@ impl Client {
                 }
             };
             attempts += 1;
-            self.pause(call.endpoint, attempts, setback).await?;
+            if attempts > self.settings.retries_max {
+                return Err(setback.last.into_error(call.endpoint, attempts));
+            }
+            self.meter.retried(call.endpoint, setback.reason);
+            debug!(endpoint = %call.endpoint, attempts, reason = setback.reason, "asking again");
+            self.pause(attempts, setback.asked, setback.throttled).await;
         }
     }
 
-    /// Waits for the next attempt, or fails when there is none left.
-    pub(super) async fn pause(
-        &self,
-        endpoint: Endpoint,
-        attempts: u32,
-        setback: Setback,
-    ) -> Result<(), Error> {
-        if attempts > self.settings.retries_max {
-            return Err(setback.last.into_error(endpoint, attempts));
-        }
+    /// Waits for the next attempt. When it was a throttle nobody may ask until the wait is over,
+    /// so the gate is closed and the next attempt waits there with the others.
+    pub(super) async fn pause(&self, attempts: u32, asked: Option<Duration>, throttled: bool) {
         let backoff = Backoff { base: self.settings.backoff_base, max: self.settings.backoff_max };
-        let wait = backoff.wait(attempts, setback.asked);
-        debug!(%endpoint, attempts, reason = setback.reason, ?wait, "asking again");
-        self.meter.retried(endpoint, setback.reason);
-        if setback.throttled {
-            // Nobody may ask until the wait is over; the next attempt waits with the others.
+        let wait = backoff.wait(attempts, asked);
+        if throttled {
             self.gate.close(wait);
         } else {
             sleep(wait).await;
             self.meter.waited(wait);
         }
-        Ok(())
     }
 
     /// Sends once, when the gate is open and a permit is free.

@@ -162,6 +162,11 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
+    use super::super::authority::Authority;
+    use super::super::observe::Meter;
+    use super::super::settings::{IdentityKind, IdentitySettings, SecretSource, Settings};
     use super::*;
 
     fn grant(token: &str, life: i64) -> Grant {
@@ -191,6 +196,49 @@ mod tests {
         assert_eq!(roles(&token(r#"{"aud":"x"}"#)), Some(Vec::new()));
         assert_eq!(roles("opaque"), None);
         assert_eq!(roles("a.b.c"), None);
+    }
+
+    /// Tokens that nobody answers for: nothing listens on the port of the authority.
+    fn orphaned() -> Tokens {
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        let url = Url::parse(&format!("http://{}", port.expect("a port"))).expect("a URL");
+        let mut settings = Settings::new(url.clone());
+        settings.retries_max = 0;
+        let mut identity = IdentitySettings::new(IdentityKind::ClientSecret, url, "tenant", "app");
+        identity.client_secret = Some(SecretSource::Inline("hush".to_owned().into()));
+        let meter = Arc::new(Meter::new(Arc::new(())));
+        let authority = Authority::new(&settings, &identity, meter).expect("TLS");
+        let mint = Mint::new(identity, "scope/.default".to_owned(), &settings, authority);
+        Tokens::new(mint.expect("good settings"))
+    }
+
+    #[tokio::test]
+    async fn the_last_token_serves_while_no_new_one_can_be_had() {
+        let tokens = orphaned();
+        assert!(matches!(tokens.current().await, Err(Error::Token { .. })));
+        let due = |life| {
+            let now = Utc::now();
+            Grant { renew_at: now - TimeDelta::seconds(1), ..grant("old", life) }
+        };
+        let hold = |grant| *tokens.0.held.write().expect("no panic") = Some(grant);
+        hold(due(40));
+        assert_eq!(tokens.current().await.expect("the old one").bearer(), "old");
+        let tried = tokens.0.ended.load(Ordering::Acquire);
+        assert_eq!(tokens.current().await.expect("the old one").bearer(), "old");
+        assert_eq!(tokens.0.ended.load(Ordering::Acquire), tried, "not tried again at once");
+        hold(due(20));
+        assert!(tokens.current().await.is_err(), "too close to its end");
+    }
+
+    #[tokio::test]
+    async fn an_ageing_token_serves_while_somebody_renews_it() {
+        let tokens = orphaned();
+        let now = Utc::now();
+        let due = Grant { renew_at: now - TimeDelta::seconds(1), ..grant("old", 40) };
+        *tokens.0.held.write().expect("no panic") = Some(due);
+        let _asking = tokens.0.asking.lock().await;
+        assert_eq!(tokens.current().await.expect("the old one").bearer(), "old");
     }
 
     #[test]

@@ -249,3 +249,6 @@ fn field<'a>(object: &'a serde_json::Value, name: &str) -> Option<&'a serde_json
         .find(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value)
 }
+
+#[cfg(test)]
+mod tests;
