@@ -2,5 +2,6 @@
 //! what Microsoft Graph says.
 
 pub mod directory;
+pub mod graph;
 pub mod reconcile;
 pub mod store;

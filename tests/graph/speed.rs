@@ -1,0 +1,54 @@
+//! How far from a walk one page at a time the reading is.
+
+use std::time::{Duration, Instant};
+
+use graph_simulator::{Options, Tenant};
+use nexus_dirsync::graph::{Detail, Lookup};
+
+use crate::bench::{Bench, group_of, object, tenant_of};
+
+const LATENCY: Duration = Duration::from_millis(50);
+
+/// 200 small groups, some middling, one large: what a tenant looks like, scaled down.
+fn tenant() -> (Tenant, Vec<uuid::Uuid>, usize) {
+    let (mut tenant, ids) = tenant_of(2_000);
+    let mut edges = 0;
+    let teams = (0..200)
+        .map(|at| {
+            let members = match at {
+                0 => 2_000,
+                at if at % 20 == 0 => 300,
+                at => at % 30,
+            };
+            edges += members;
+            group_of(&mut tenant, &format!("team {at}"), &ids[..members])
+        })
+        .collect();
+    (tenant, teams, edges)
+}
+
+#[tokio::test]
+async fn reading_is_far_faster_than_a_walk() {
+    let (tenant, teams, edges) = tenant();
+    let options = Options { latency: LATENCY, ..Options::default() };
+    let bench = Bench::with(tenant, options, |settings| settings.page_size = 100);
+    bench.directory.token_roles().await.expect("a token");
+    let asked: Vec<_> = teams.iter().map(|id| object(*id)).collect();
+    let start = Instant::now();
+    let (users, all) =
+        tokio::join!(bench.directory.list_users(), bench.directory.members(&asked, Detail::Ids));
+    let took = start.elapsed();
+    assert_eq!(users.expect("a list").len(), 2_000);
+    let lists = all.expect("lists").lists;
+    let read: usize = lists
+        .values()
+        .map(|list| match list {
+            Lookup::Complete(members) => members.len(),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(read, edges);
+    let pages = u32::try_from(bench.directory.tally().pages).expect("few");
+    let walk = LATENCY * pages;
+    assert!(took * 4 < walk, "took {took:?}, a walk over {pages} pages takes {walk:?}");
+}
