@@ -10,6 +10,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::client::Graph;
+use crate::deltas::{next, start, tidy};
+use crate::{crowd, find};
 
 /// What a client knows: live users with their mail, live groups with their names, edges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -198,4 +200,22 @@ proptest! {
         }
         mirror.check(&graph)?;
     }
+}
+
+#[test]
+fn who_left_before_a_deletion_is_told_after_the_restore() {
+    let (tenant, all, people) = crowd(3);
+    let graph = Graph::start(tenant, tidy());
+    let mut groups = start(&graph, "/groups/delta?$select=members");
+    graph.simulator.edit(|tenant| {
+        tenant.remove_member(all, people[0]);
+        tenant.soft_delete_group(all);
+    });
+    let deleted = next(&graph, &mut groups);
+    assert!(deleted[0].get("members@delta").is_none());
+    graph.simulator.edit(|tenant| tenant.restore_group(all));
+    let restored = next(&graph, &mut groups);
+    let entries = restored[0]["members@delta"].as_array().expect("members");
+    assert_eq!(find(entries, people[0])["@removed"]["reason"], "deleted");
+    assert_eq!(entries.len(), 3);
 }

@@ -20,7 +20,7 @@ pub(crate) fn start(graph: &Graph, first: &str) -> String {
     graph.walk(first).1.expect("a delta link")
 }
 
-fn next(graph: &Graph, link: &mut String) -> Vec<Value> {
+pub(crate) fn next(graph: &Graph, link: &mut String) -> Vec<Value> {
     let (items, delta) = graph.walk(link);
     *link = delta.expect("a delta link");
     items
