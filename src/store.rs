@@ -18,15 +18,13 @@ mod schema;
 mod types;
 mod world;
 
-use std::time::Duration;
-
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use connection::{Conn, Connections, Pooled};
 
-pub use access::{AccessPath, AccessRow};
+pub use access::{AccessPath, AccessRow, Decided};
 pub use apply::{Applied, RunInfo};
 pub use audit::{Divergence, Replay, Verification};
 pub use connection::{Backend, Settings};
@@ -100,9 +98,9 @@ impl Error {
         }
     }
 
-    /// Whether the same work, done again from its start, may succeed.
-    const fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict(_))
+    /// Whether the same run, done again from its start, may succeed.
+    pub const fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::Superseded)
     }
 }
 
@@ -140,9 +138,6 @@ impl<T> Doing<T> for QueryResult<T> {
         })
     }
 }
-
-/// How often a transaction is tried again after a conflict.
-const ATTEMPTS_MAX: u32 = 5;
 
 /// A handle to the database; cheap to clone.
 #[derive(Clone)]
@@ -193,47 +188,31 @@ impl Store {
         .await
     }
 
-    /// Runs `work` in one transaction and commits it if `work` says so. After a
-    /// conflict with another writer it is run again from the start, a few times.
+    /// Runs `work` in one transaction and commits it if `work` says so.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where another writer changed the same rows: the caller may
+    /// do the whole again, from what it read.
     pub async fn write<T: Send + 'static>(
         &self,
-        mut work: impl FnMut(&mut Tx<'_>) -> Result<Verdict<T>, Error> + Send + 'static,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<Verdict<T>, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.blocking(move |store| {
-            let mut attempt = 1;
-            loop {
-                match store.write_once(&mut work) {
-                    Err(error) if error.is_conflict() && attempt < ATTEMPTS_MAX => attempt += 1,
-                    result => return result,
+            let mut conn = store.connect()?;
+            begin(&mut conn, Access::Write)?;
+            let done = work(&mut Tx { conn: &mut conn }).and_then(|verdict| match verdict {
+                Verdict::Commit(value) => commit(&mut conn).map(|()| value),
+                Verdict::RollBack(value) => {
+                    rollback(&mut conn);
+                    Ok(value)
                 }
+            });
+            if done.is_err() {
+                rollback(&mut conn);
             }
+            done
         })
         .await
-    }
-
-    fn write_once<T>(
-        &self,
-        work: &mut impl FnMut(&mut Tx<'_>) -> Result<Verdict<T>, Error>,
-    ) -> Result<T, Error> {
-        let mut conn = self.connect()?;
-        begin(&mut conn, Access::Write)?;
-        match work(&mut Tx { conn: &mut conn }) {
-            Ok(Verdict::Commit(value)) => match commit(&mut conn) {
-                Ok(()) => Ok(value),
-                Err(error) => {
-                    rollback(&mut conn);
-                    Err(error)
-                }
-            },
-            Ok(Verdict::RollBack(value)) => {
-                rollback(&mut conn);
-                Ok(value)
-            }
-            Err(error) => {
-                rollback(&mut conn);
-                Err(error)
-            }
-        }
     }
 
     /// Whether the database answers and its schema is the one this version knows.
@@ -333,6 +312,3 @@ fn rollback(conn: &mut Conn) {
         tracing::debug!(%error, "rolling back failed; the connection is given up");
     }
 }
-
-/// How long nobody may wait for the database in a health check.
-pub const READY_TIMEOUT: Duration = Duration::from_secs(5);

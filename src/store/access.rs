@@ -1,13 +1,15 @@
 //! Who has access to what, and why: questions to the view `product_access`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
 use super::schema::{aad_groups, product_access, products, users};
+use super::types::Id;
 use super::world::lower;
 use super::{Doing, Error, Tx};
-use crate::directory::fold_case;
+use crate::directory::{ObjectId, fold_case};
+use crate::reconcile::world::State;
 
 /// One path of one person to one product.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable)]
@@ -152,4 +154,50 @@ fn paths() -> _ {
             product_access::source,
             aad_groups::display_name.nullable(),
         ))
+}
+
+/// The decided state in short: who is what, and who is where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// State of each user with an identity.
+    pub users: BTreeMap<ObjectId, State>,
+    /// State of each group that was taken over.
+    pub groups: BTreeMap<ObjectId, State>,
+    /// Effective members.
+    pub members: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
+}
+
+impl Tx<'_> {
+    /// Everything decided, by object id.
+    pub fn decided(&mut self) -> Result<Decided, Error> {
+        use super::schema::{
+            dirsync_aad_groups as g, dirsync_group_members as m, dirsync_user_identities as u,
+        };
+        let state = |word: String| {
+            State::parse(&word).ok_or_else(|| Error::Corrupt(format!("state \"{word}\"")))
+        };
+        let mut decided = Decided::default();
+        let users: Vec<(Id, String)> = u::table
+            .select((u::object_id, u::state))
+            .load(self.conn)
+            .doing("reading identities")?;
+        for (id, word) in users {
+            decided.users.insert(id.into(), state(word)?);
+        }
+        let groups: Vec<(Id, String)> =
+            g::table.select((g::object_id, g::state)).load(self.conn).doing("reading groups")?;
+        for (id, word) in groups {
+            decided.groups.insert(id.into(), state(word)?);
+        }
+        let members: Vec<(Id, Id)> = m::table
+            .inner_join(g::table.on(g::aad_group_id.eq(m::aad_group_id)))
+            .inner_join(u::table.on(u::user_id.eq(m::user_id)))
+            .select((g::object_id, u::object_id))
+            .load(self.conn)
+            .doing("reading effective members")?;
+        for (group, user) in members {
+            decided.members.entry(group.into()).or_default().insert(user.into());
+        }
+        Ok(decided)
+    }
 }

@@ -13,7 +13,7 @@ use super::schema::{
 };
 use super::types::{Id, Time};
 use super::{Doing, Error, Tx};
-use crate::directory::{Cursor, DeltaLink, Member, MemberKind, Members, ObjectId};
+use crate::directory::{Cursor, DeltaLink, Member, MemberKind, Members, ObjectId, fold_case};
 use crate::reconcile::fold::{Observed, Part};
 use crate::reconcile::world::{MemberRead, ObservedGroup, ObservedUser, Presence};
 
@@ -65,6 +65,8 @@ pub struct Start {
     pub group_bindings: BTreeMap<String, ObjectId>,
     /// Groups whose members were never read, or not at the last attempt.
     pub unread_groups: BTreeSet<ObjectId>,
+    /// Registry group names, folded, that were asked for and mean none or several.
+    pub unresolved_names: BTreeSet<String>,
 }
 
 impl Tx<'_> {
@@ -75,6 +77,7 @@ impl Tx<'_> {
             linked_groups: self.linked_groups()?,
             group_bindings: self.bindings("group")?,
             unread_groups: self.unread_groups()?,
+            unresolved_names: self.unresolved_names()?,
         })
     }
 
@@ -102,6 +105,17 @@ impl Tx<'_> {
             .load(self.conn)
             .doing("reading links")?;
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    fn unresolved_names(&mut self) -> Result<BTreeSet<String>, Error> {
+        use crate::reconcile::report::FindingKind::{
+            RegistryGroupAmbiguous, RegistryGroupUnresolved,
+        };
+        let open = self.open_findings()?.into_keys();
+        Ok(open
+            .filter(|(kind, _)| matches!(kind, RegistryGroupUnresolved | RegistryGroupAmbiguous))
+            .map(|(_, name)| fold_case(&name))
+            .collect())
     }
 
     fn unread_groups(&mut self) -> Result<BTreeSet<ObjectId>, Error> {

@@ -23,7 +23,7 @@ use crate::store::{Doing, Tx};
 
 const USERS: Target =
     Target { name: "users", key: &["id"], set: &["email", "name", "role", "updated_at"] };
-const EMAILS: Target = Target { name: "users", key: &["id"], set: &["email", "updated_at"] };
+const EMAILS: Target = Target { name: "users", key: &["id"], set: &["email"] };
 const USER_IDS: Target = Target { name: "users", key: &["id"], set: &[] };
 const IDENTITIES: Target = Target {
     name: "dirsync_user_identities",
@@ -240,7 +240,6 @@ impl Writing<'_, '_> {
     fn vacate_addresses(&mut self, changed: &[UsersRow], new: &[UsersRow]) -> Result<(), Error> {
         let wanted: BTreeSet<&str> =
             changed.iter().chain(new).map(|row| row.email.as_str()).collect();
-        let now = self.info.now;
         let leaving: Vec<UsersRow> = self
             .plan
             .users
@@ -251,7 +250,7 @@ impl Writing<'_, '_> {
                 leaves.then(|| {
                     let id = self.ids.users[&change.key];
                     let email = format!("{}@moving.invalid", change.key);
-                    UsersRow::new(id, &UserRow { email, updated_at: now, ..after.clone() })
+                    UsersRow::new(id, &UserRow { email, ..after.clone() })
                 })
             })
             .collect();

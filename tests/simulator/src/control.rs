@@ -109,10 +109,7 @@ pub(crate) fn answer(service: &Service, call: &Call) -> Option<Reply> {
             Ok(json!({}))
         }
         _ => {
-            return Some(Reply::new(
-                404,
-                Body::json(&json!({ "error": "no such control" })),
-            ));
+            return Some(Reply::new(404, Body::json(&json!({ "error": "no such control" }))));
         }
     };
     Some(match outcome {
@@ -145,30 +142,19 @@ impl Edit {
         match self {
             Self::AddMember { group, member } => json!(tenant.add_member(group, member)),
             Self::RemoveMember { group, member } => json!(tenant.remove_member(group, member)),
-            Self::CreateUser {
-                display_name,
-                user_principal_name,
-                mail,
-                id,
-            } => json!(tenant.create_user(NewUser {
-                display_name,
-                user_principal_name,
-                mail,
-                account_enabled: Some(true),
-                user_type: Some("Member".to_owned()),
-                id,
-            })),
-            Self::CreateGroup {
-                display_name,
-                visibility,
-                kind,
-                id,
-            } => json!(tenant.create_group(NewGroup {
-                display_name,
-                visibility,
-                kind,
-                id
-            })),
+            Self::CreateUser { display_name, user_principal_name, mail, id } => {
+                json!(tenant.create_user(NewUser {
+                    display_name,
+                    user_principal_name,
+                    mail,
+                    account_enabled: Some(true),
+                    user_type: Some("Member".to_owned()),
+                    id,
+                }))
+            }
+            Self::CreateGroup { display_name, visibility, kind, id } => {
+                json!(tenant.create_group(NewGroup { display_name, visibility, kind, id }))
+            }
             Self::RenameUser { id, display_name } => {
                 update_user(tenant, id, |user| user.display_name = Some(display_name))
             }

@@ -34,13 +34,7 @@ pub struct Fault {
 impl Fault {
     /// A fault that hits every request to a path from now on.
     pub fn on(path: impl Into<String>, effect: Effect) -> Self {
-        Self {
-            path: path.into(),
-            method: None,
-            after: 0,
-            times: None,
-            effect,
-        }
+        Self { path: path.into(), method: None, after: 0, times: None, effect }
     }
 
     /// Hits only the next `times` requests.
@@ -71,10 +65,8 @@ impl Fault {
     }
 
     fn matches(&self, method: &str, target: &str) -> bool {
-        let method_fits = self
-            .method
-            .as_deref()
-            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
+        let method_fits =
+            self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
         method_fits && glob(&self.path, target)
     }
 }
@@ -234,11 +226,7 @@ mod tests {
             ("groups", "/v1.0/users", false),
             ("*users", "/v1.0/users", true),
             ("*users", "/v1.0/users/delta", false),
-            (
-                "/v1.0/groups/*/members*",
-                "/v1.0/groups/7/members?$top=9",
-                true,
-            ),
+            ("/v1.0/groups/*/members*", "/v1.0/groups/7/members?$top=9", true),
             ("/v1.0/groups/*/members", "/v1.0/groups/7/memberOf", false),
             ("*a*a", "/a", false),
         ];
@@ -251,9 +239,7 @@ mod tests {
     fn faults_wait_strike_and_leave() {
         let mut book = FaultBook::default();
         book.add(Fault::on("users", Effect::Hang).after(1).times(2));
-        let hits: Vec<bool> = (0..4)
-            .map(|_| book.strike("GET", "/v1.0/users").is_some())
-            .collect();
+        let hits: Vec<bool> = (0..4).map(|_| book.strike("GET", "/v1.0/users").is_some()).collect();
         assert_eq!(hits, [false, true, true, false]);
         assert!(book.strike("GET", "/v1.0/groups").is_none());
     }

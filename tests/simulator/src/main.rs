@@ -83,16 +83,10 @@ impl Arguments {
             seed: self.seed,
             quota: Quota {
                 units_per_ten_seconds: self.quota,
-                retry_after: self
-                    .retry_after
-                    .map_or(RetryAfter::Exact, RetryAfter::Seconds),
+                retry_after: self.retry_after.map_or(RetryAfter::Exact, RetryAfter::Seconds),
             },
             latency: Duration::from_millis(self.latency),
-            habits: if self.unruly {
-                DeltaHabits::UNRULY
-            } else {
-                defaults.habits
-            },
+            habits: if self.unruly { DeltaHabits::UNRULY } else { defaults.habits },
             client_id: self.client_id.clone(),
             client_secret: self.client_secret.clone(),
             tenant_id: uuid::Uuid::nil(),
@@ -107,8 +101,6 @@ fn main() -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "listening on {}", simulator.url())?;
     output.flush()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(tokio::signal::ctrl_c())
 }

@@ -27,10 +27,7 @@ pub enum RetryAfter {
 
 impl Quota {
     /// Never throttles.
-    pub const NONE: Self = Self {
-        units_per_ten_seconds: None,
-        retry_after: RetryAfter::Exact,
-    };
+    pub const NONE: Self = Self { units_per_ten_seconds: None, retry_after: RetryAfter::Exact };
     /// A tenant below 50 users.
     pub const SMALL: Self = Self::of(3_500);
     /// A tenant of 50 to 500 users.
@@ -40,10 +37,7 @@ impl Quota {
 
     /// A quota of so many units per ten seconds.
     pub const fn of(units: u32) -> Self {
-        Self {
-            units_per_ten_seconds: Some(units),
-            retry_after: RetryAfter::Exact,
-        }
+        Self { units_per_ten_seconds: Some(units), retry_after: RetryAfter::Exact }
     }
 }
 
@@ -147,11 +141,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let roles = [
-            "User.Read.All",
-            "GroupMember.Read.All",
-            "Member.Read.Hidden",
-        ];
+        let roles = ["User.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"];
         Self {
             port: 0,
             tenant_id: Uuid::from_u128(0x5eed_0000_0000_4000_8000_0000_0000_0001),
@@ -165,10 +155,7 @@ impl Default for Options {
             quota: Quota::NONE,
             latency: Duration::ZERO,
             pages: PageSizes::default(),
-            habits: DeltaHabits {
-                shuffle: true,
-                ..DeltaHabits::TIDY
-            },
+            habits: DeltaHabits { shuffle: true, ..DeltaHabits::TIDY },
             seed: 0,
             keep_requests: 100_000,
             open_rounds: 16,

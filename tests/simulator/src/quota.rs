@@ -18,19 +18,12 @@ pub(crate) enum Verdict {
     /// Go ahead; the share of the limit in use if it is worth a warning.
     Granted { warning: Option<f64> },
     /// Too much; the `Retry-After` header to send.
-    Throttled {
-        retry_after: Option<String>,
-        share: f64,
-    },
+    Throttled { retry_after: Option<String>, share: f64 },
 }
 
 impl Bucket {
     pub(crate) fn new(quota: Quota) -> Self {
-        Self {
-            quota,
-            used: 0.0,
-            since: Instant::now(),
-        }
+        Self { quota, used: 0.0, since: Instant::now() }
     }
 
     pub(crate) fn set(&mut self, quota: Quota) {
@@ -50,16 +43,11 @@ impl Bucket {
         if wanted > limit {
             let wait = Duration::from_secs_f64((wanted - limit) / per_second);
             self.used = (self.used + 0.2).min(limit * 1.8);
-            return Verdict::Throttled {
-                retry_after: self.advice(wait),
-                share: wanted / limit,
-            };
+            return Verdict::Throttled { retry_after: self.advice(wait), share: wanted / limit };
         }
         self.used = wanted;
         let share = wanted / limit;
-        Verdict::Granted {
-            warning: (share > 0.8).then_some(share),
-        }
+        Verdict::Granted { warning: (share > 0.8).then_some(share) }
     }
 
     fn advice(&self, wait: Duration) -> Option<String> {

@@ -130,36 +130,19 @@ fn join(tenant: &mut Tenant, rng: &mut impl Rng) -> Option<String> {
     let group = pick_group(tenant, rng, |group| !group.is_deleted())?;
     let user = pick_user(tenant, rng, |user| !user.is_deleted())?;
     let joined = tenant.add_member(group, user);
-    joined.then(|| {
-        format!(
-            "{} joined {}.",
-            user_name(tenant, user),
-            group_name(tenant, group)
-        )
-    })
+    joined.then(|| format!("{} joined {}.", user_name(tenant, user), group_name(tenant, group)))
 }
 
 fn leave(tenant: &mut Tenant, rng: &mut impl Rng, nested: bool) -> Option<String> {
     let fits = |member: Uuid| {
-        if nested {
-            tenant.group(member).is_some()
-        } else {
-            tenant.user(member).is_some()
-        }
+        if nested { tenant.group(member).is_some() } else { tenant.user(member).is_some() }
     };
     let group = pick_group(tenant, rng, |group| {
         !group.is_deleted() && tenant.direct_members(group.id()).any(fits)
     })?;
-    let members: Vec<Uuid> = tenant
-        .direct_members(group)
-        .filter(|member| fits(*member))
-        .collect();
+    let members: Vec<Uuid> = tenant.direct_members(group).filter(|member| fits(*member)).collect();
     let member = *members.choose(rng)?;
-    let name = if nested {
-        group_name(tenant, member)
-    } else {
-        user_name(tenant, member)
-    };
+    let name = if nested { group_name(tenant, member) } else { user_name(tenant, member) };
     let left = tenant.remove_member(group, member);
     left.then(|| format!("{name} left {}.", group_name(tenant, group)))
 }
@@ -213,16 +196,9 @@ fn hire(tenant: &mut Tenant, rng: &mut impl Rng) -> String {
 
 fn found_group(tenant: &mut Tenant, rng: &mut impl Rng) -> String {
     let name = names::group(rng);
-    let kind = if rng.random_bool(0.2) {
-        GroupKind::Microsoft365
-    } else {
-        GroupKind::Security
-    };
-    let group = tenant.create_group(NewGroup {
-        display_name: name.clone(),
-        kind,
-        ..NewGroup::default()
-    });
+    let kind = if rng.random_bool(0.2) { GroupKind::Microsoft365 } else { GroupKind::Security };
+    let group =
+        tenant.create_group(NewGroup { display_name: name.clone(), kind, ..NewGroup::default() });
     let mut members = 0;
     for _ in 0..rng.random_range(0..5) {
         if let Some(user) = pick_user(tenant, rng, |user| !user.is_deleted()) {
@@ -234,9 +210,7 @@ fn found_group(tenant: &mut Tenant, rng: &mut impl Rng) -> String {
 
 fn nest(tenant: &mut Tenant, rng: &mut impl Rng) -> Option<String> {
     let outer = pick_group(tenant, rng, |group| !group.is_deleted())?;
-    let inner = pick_group(tenant, rng, |group| {
-        !group.is_deleted() && group.id() != outer
-    })?;
+    let inner = pick_group(tenant, rng, |group| !group.is_deleted() && group.id() != outer)?;
     let nested = tenant.add_member(outer, inner);
     nested.then(|| {
         format!(
@@ -250,9 +224,7 @@ fn nest(tenant: &mut Tenant, rng: &mut impl Rng) -> Option<String> {
 fn change_mail(tenant: &mut Tenant, rng: &mut impl Rng) -> Option<String> {
     let user = pick_user(tenant, rng, |user| !user.is_deleted())?;
     let name = user_name(tenant, user);
-    let mail = rng
-        .random_bool(0.8)
-        .then(|| names::address(&name, rng.random_range(0..100_000)));
+    let mail = rng.random_bool(0.8).then(|| names::address(&name, rng.random_range(0..100_000)));
     tenant.update_user(user, |user| user.mail.clone_from(&mail));
     Some(match mail {
         Some(mail) => format!("The address of {name} is now {mail}."),
@@ -264,10 +236,7 @@ fn swap_mails(tenant: &mut Tenant, rng: &mut impl Rng) -> Option<String> {
     let has_mail = |user: &User| !user.is_deleted() && user.mail.is_some();
     let one = pick_user(tenant, rng, has_mail)?;
     let other = pick_user(tenant, rng, |user| has_mail(user) && user.id() != one)?;
-    let (first, second) = (
-        tenant.user(one)?.mail.clone(),
-        tenant.user(other)?.mail.clone(),
-    );
+    let (first, second) = (tenant.user(one)?.mail.clone(), tenant.user(other)?.mail.clone());
     tenant.update_user(one, |user| user.mail = second);
     tenant.update_user(other, |user| user.mail = first);
     Some(format!(
@@ -293,16 +262,12 @@ fn pick_group(tenant: &Tenant, rng: &mut impl Rng, fits: impl Fn(&Group) -> bool
 fn user_name(tenant: &Tenant, id: Uuid) -> String {
     let user = tenant.user(id);
     user.map_or_else(String::new, |user| {
-        user.display_name
-            .clone()
-            .unwrap_or_else(|| user.user_principal_name.clone())
+        user.display_name.clone().unwrap_or_else(|| user.user_principal_name.clone())
     })
 }
 
 fn group_name(tenant: &Tenant, id: Uuid) -> String {
-    tenant
-        .group(id)
-        .map_or_else(String::new, |group| group.display_name.clone())
+    tenant.group(id).map_or_else(String::new, |group| group.display_name.clone())
 }
 
 #[cfg(test)]
@@ -316,11 +281,7 @@ mod tests {
     #[test]
     fn every_kind_of_edit_happens_and_is_told() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut tenant = generate(&Shape {
-            soft_deleted: 0.2,
-            nesting: 0.5,
-            ..Shape::default()
-        });
+        let mut tenant = generate(&Shape { soft_deleted: 0.2, nesting: 0.5, ..Shape::default() });
         let deleted = attempt(&mut tenant, &mut rng, EditKind::DeleteGroup);
         assert!(deleted.is_some());
         for (kind, _) in EditKind::EVERYDAY {
@@ -335,11 +296,7 @@ mod tests {
     #[test]
     fn both_directions_of_the_edges_agree_after_many_edits() {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let mut tenant = generate(&Shape {
-            users: 50,
-            groups: 10,
-            ..Shape::default()
-        });
+        let mut tenant = generate(&Shape { users: 50, groups: 10, ..Shape::default() });
         for _ in 0..3_000 {
             random_edit(&mut tenant, &mut rng);
         }

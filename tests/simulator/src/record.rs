@@ -56,11 +56,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new(keep: usize) -> Self {
-        Self {
-            keep,
-            records: VecDeque::new(),
-            counters: Counters::default(),
-        }
+        Self { keep, records: VecDeque::new(), counters: Counters::default() }
     }
 
     pub(crate) fn add(&mut self, record: RequestRecord) {

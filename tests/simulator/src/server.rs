@@ -56,14 +56,8 @@ impl Server {
             // Hanging answers would keep an orderly shutdown waiting for ever.
             runtime.shutdown_background();
         };
-        let thread = std::thread::Builder::new()
-            .name("graph-simulator".to_owned())
-            .spawn(run)?;
-        Ok(Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = std::thread::Builder::new().name("graph-simulator".to_owned()).spawn(run)?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -110,14 +104,8 @@ async fn handle(State(service): State<Arc<Service>>, request: Request) -> Respon
     if reply.wire == Wire::Silent {
         std::future::pending::<()>().await;
     }
-    let gzip = call
-        .headers
-        .get(ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok());
-    respond(
-        reply,
-        gzip.is_some_and(|accepted| accepted.contains("gzip")),
-    )
+    let gzip = call.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    respond(reply, gzip.is_some_and(|accepted| accepted.contains("gzip")))
 }
 
 fn respond(reply: Reply, gzip: bool) -> Response<HttpBody> {
@@ -125,10 +113,9 @@ fn respond(reply: Reply, gzip: bool) -> Response<HttpBody> {
     let mut response = status_only(status);
     let headers = response.headers_mut();
     for (name, value) in &reply.headers {
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::try_from(name.as_str()),
-            HeaderValue::from_str(value),
-        ) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value))
+        {
             headers.insert(name, value);
         }
     }
@@ -143,11 +130,8 @@ fn respond(reply: Reply, gzip: bool) -> Response<HttpBody> {
         bytes = compress(&bytes);
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    *response.body_mut() = if reply.wire == Wire::Cut {
-        cut(headers, bytes)
-    } else {
-        HttpBody::from(bytes)
-    };
+    *response.body_mut() =
+        if reply.wire == Wire::Cut { cut(headers, bytes) } else { HttpBody::from(bytes) };
     response
 }
 

@@ -19,10 +19,7 @@ pub(crate) struct Sealer {
 
 impl Sealer {
     pub(crate) fn new(seed: u64, length: usize) -> Self {
-        Self {
-            key: mix(seed ^ 0x5ea1),
-            length,
-        }
+        Self { key: mix(seed ^ 0x5ea1), length }
     }
 
     /// A token for a state. Every token has `_`, `-`, `+` and `/` in it, unencoded.
@@ -33,11 +30,7 @@ impl Sealer {
         text.resize(text.len().max(wanted), b' ');
         let sum = checksum(self.key, &text);
         encipher(sum, &mut text);
-        format!(
-            "{}_{}-+/",
-            BASE64.encode(text),
-            BASE64.encode(sum.to_be_bytes())
-        )
+        format!("{}_{}-+/", BASE64.encode(text), BASE64.encode(sum.to_be_bytes()))
     }
 
     /// The state behind a token; `None` unless it is, character by character, one that this server made.
@@ -55,16 +48,12 @@ impl Sealer {
     /// A signature in looks, a checksum in strength.
     pub(crate) fn sign(&self, bytes: &[u8]) -> Vec<u8> {
         let sum = checksum(self.key, bytes);
-        (0..4)
-            .flat_map(|part| mix(sum ^ part).to_be_bytes())
-            .collect()
+        (0..4).flat_map(|part| mix(sum ^ part).to_be_bytes()).collect()
     }
 }
 
 fn checksum(key: u64, bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(key, |sum, byte| mix(sum ^ u64::from(*byte)))
+    bytes.iter().fold(key, |sum, byte| mix(sum ^ u64::from(*byte)))
 }
 
 /// Adds a key stream; doing it twice gives the plain text again.
@@ -86,10 +75,7 @@ mod tests {
         let sealer = Sealer::new(7, 200);
         let token = sealer.seal(&("state", 42));
         assert!(token.len() >= 190, "{}", token.len());
-        assert_eq!(
-            sealer.open::<(String, u32)>(&token),
-            Some(("state".to_owned(), 42))
-        );
+        assert_eq!(sealer.open::<(String, u32)>(&token), Some(("state".to_owned(), 42)));
         for damaged in [
             token.replace('+', " "),
             token.replace('+', "%2B"),

@@ -23,10 +23,7 @@ pub(super) fn fill(
         return;
     }
     let named = shape.named_groups.len();
-    for (rank, size) in sizes(shape, users.len(), groups.len())
-        .into_iter()
-        .enumerate()
-    {
+    for (rank, size) in sizes(shape, users.len(), groups.len()).into_iter().enumerate() {
         // The largest groups come last, so that named groups, which come first, are of everyday size.
         let group = groups[groups.len() - 1 - rank];
         for user in index::sample(rng, users.len(), size) {
@@ -69,10 +66,7 @@ fn share(rank: usize) -> f64 {
     1.0 / (as_real(rank) + 2.0).powf(0.9)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "directories have far fewer than 2^52 memberships"
-)]
+#[expect(clippy::cast_precision_loss, reason = "directories have far fewer than 2^52 memberships")]
 fn as_real(count: usize) -> f64 {
     count as f64
 }

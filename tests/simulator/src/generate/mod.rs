@@ -99,15 +99,8 @@ fn create_users(shape: &Shape, tenant: &mut Tenant, rng: &mut ChaCha8Rng) -> Vec
 fn stranger(shape: &Shape, rng: &mut ChaCha8Rng) -> String {
     let odd = shape.odd_names && rng.random_bool(0.05);
     let name = names::person(rng, odd);
-    let is_taken = shape
-        .people
-        .iter()
-        .any(|person| person.to_lowercase() == name.to_lowercase());
-    if is_taken {
-        format!("{name} jr.")
-    } else {
-        name
-    }
+    let is_taken = shape.people.iter().any(|person| person.to_lowercase() == name.to_lowercase());
+    if is_taken { format!("{name} jr.") } else { name }
 }
 
 fn new_user(
@@ -122,10 +115,7 @@ fn new_user(
     let mailless = !plain && happens(rng, shape.mailless);
     let disabled = !plain && happens(rng, shape.disabled);
     let user_principal_name = if guest {
-        format!(
-            "{}#EXT#@contoso.example",
-            address.replace("@contoso.example", "_fabrikam.example")
-        )
+        format!("{}#EXT#@contoso.example", address.replace("@contoso.example", "_fabrikam.example"))
     } else {
         address.clone()
     };
@@ -160,15 +150,9 @@ fn create_groups(shape: &Shape, tenant: &mut Tenant, rng: &mut ChaCha8Rng) -> Ve
 }
 
 fn unlike(shape: &Shape, name: String) -> String {
-    let is_taken = shape
-        .named_groups
-        .iter()
-        .any(|named| named.to_lowercase() == name.to_lowercase());
-    if is_taken {
-        format!("{name}-other")
-    } else {
-        name
-    }
+    let is_taken =
+        shape.named_groups.iter().any(|named| named.to_lowercase() == name.to_lowercase());
+    if is_taken { format!("{name}-other") } else { name }
 }
 
 fn kind(rng: &mut ChaCha8Rng) -> GroupKind {
@@ -183,10 +167,7 @@ fn kind(rng: &mut ChaCha8Rng) -> GroupKind {
 
 /// A service principal and a device, so that clients meet members they do not mirror.
 fn add_others(tenant: &mut Tenant, groups: &[Uuid]) {
-    for (group, kind) in groups
-        .iter()
-        .zip([OtherKind::ServicePrincipal, OtherKind::Device])
-    {
+    for (group, kind) in groups.iter().zip([OtherKind::ServicePrincipal, OtherKind::Device]) {
         let other = tenant.create_other(kind);
         tenant.add_member(*group, other);
     }
@@ -219,45 +200,25 @@ mod tests {
         let tenant = generate(&shape);
         assert_eq!(tenant.users().count(), shape.users);
         assert_eq!(tenant.groups().count(), shape.groups);
-        assert!(
-            (9_500..10_500).contains(&tenant.edge_count()),
-            "{}",
-            tenant.edge_count()
-        );
-        let largest = tenant
-            .groups()
-            .map(|group| tenant.direct_members(group.id()).count())
-            .max();
-        assert!(
-            largest.is_some_and(|largest| (1_500..1_510).contains(&largest)),
-            "{largest:?}"
-        );
+        assert!((9_500..10_500).contains(&tenant.edge_count()), "{}", tenant.edge_count());
+        let largest = tenant.groups().map(|group| tenant.direct_members(group.id()).count()).max();
+        assert!(largest.is_some_and(|largest| (1_500..1_510).contains(&largest)), "{largest:?}");
         for name in &shape.named_groups {
-            let found: Vec<_> = tenant
-                .groups()
-                .filter(|group| group.display_name == *name)
-                .collect();
+            let found: Vec<_> =
+                tenant.groups().filter(|group| group.display_name == *name).collect();
             assert_eq!(found.len(), 1, "{name}");
-            assert!(
-                !tenant.effective_users(found[0].id()).is_empty(),
-                "{name} has members"
-            );
+            assert!(!tenant.effective_users(found[0].id()).is_empty(), "{name} has members");
         }
         for name in &shape.people {
-            let found: Vec<_> = tenant
-                .users()
-                .filter(|user| user.display_name.as_ref() == Some(name))
-                .collect();
+            let found: Vec<_> =
+                tenant.users().filter(|user| user.display_name.as_ref() == Some(name)).collect();
             assert_eq!(found.len(), 1, "{name}");
             let named = |group: Uuid| {
                 tenant
                     .group(group)
                     .is_some_and(|group| shape.named_groups.contains(&group.display_name))
             };
-            assert!(
-                tenant.direct_groups(found[0].id()).any(named),
-                "{name} is in a named group"
-            );
+            assert!(tenant.direct_groups(found[0].id()).any(named), "{name} is in a named group");
         }
         assert!(tenant.users().any(crate::User::is_deleted));
     }
@@ -266,9 +227,10 @@ mod tests {
     fn the_same_shape_gives_the_same_directory() {
         let (one, other) = (generate(&shape()), generate(&shape()));
         assert!(one.users().eq(other.users()));
-        assert!(one.groups().all(|group| {
-            one.direct_members(group.id())
-                .eq(other.direct_members(group.id()))
-        }));
+        assert!(
+            one.groups().all(|group| {
+                one.direct_members(group.id()).eq(other.direct_members(group.id()))
+            })
+        );
     }
 }

@@ -63,23 +63,18 @@ const ODD: [&str; 14] = [
      the telephone extension of the front desk into the only field the form had, which nobody ever cleaned up later",
 ];
 
-const AREA: [&str; 10] = [
-    "app", "team", "proj", "role", "site", "lic", "vpn", "data", "svc", "dept",
-];
+const AREA: [&str; 10] =
+    ["app", "team", "proj", "role", "site", "lic", "vpn", "data", "svc", "dept"];
 const THING: [&str; 14] = [
     "billing", "portal", "archive", "payroll", "mail", "reports", "wiki", "build", "orders",
     "search", "backup", "crm", "fleet", "ledger",
 ];
-const SUFFIX: [&str; 7] = [
-    "readers", "writers", "admins", "owners", "guests", "all", "ops",
-];
+const SUFFIX: [&str; 7] = ["readers", "writers", "admins", "owners", "guests", "all", "ops"];
 
 /// A person's name; an odd one on request.
 pub(crate) fn person(rng: &mut impl Rng, odd: bool) -> String {
     if odd {
-        return ODD
-            .choose(rng)
-            .map_or_else(String::new, |name| (*name).to_owned());
+        return ODD.choose(rng).map_or_else(String::new, |name| (*name).to_owned());
     }
     let given = GIVEN.choose(rng).unwrap_or(&"Ada");
     let family = FAMILY.choose(rng).unwrap_or(&"Bauer");
@@ -96,13 +91,8 @@ pub(crate) fn group(rng: &mut impl Rng) -> String {
 
 /// An address from a name and a number that makes it unique.
 pub(crate) fn address(name: &str, number: usize) -> String {
-    let letters = name.chars().map(|c| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '.'
-        }
-    });
+    let letters =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '.' });
     let mut local = String::new();
     for c in letters.take(40).filter(char::is_ascii) {
         if c != '.' || !(local.is_empty() || local.ends_with('.')) {
@@ -110,8 +100,5 @@ pub(crate) fn address(name: &str, number: usize) -> String {
         }
     }
     let local = local.trim_matches('.');
-    format!(
-        "{}{number}@contoso.example",
-        if local.is_empty() { "user" } else { local }
-    )
+    format!("{}{number}@contoso.example", if local.is_empty() { "user" } else { local })
 }

@@ -43,21 +43,14 @@ struct Refusal {
 
 impl Refusal {
     const fn new(status: u16, error: &'static str, number: u32, text: &'static str) -> Self {
-        Self {
-            status,
-            error,
-            number,
-            text,
-        }
+        Self { status, error, number, text }
     }
 
     fn into_reply(self) -> Reply {
         let trace = Uuid::new_v4();
         let now = Utc::now().format("%Y-%m-%d %H:%M:%SZ").to_string();
-        let description = format!(
-            "AADSTS{}: {} Trace ID: {trace} Timestamp: {now}",
-            self.number, self.text
-        );
+        let description =
+            format!("AADSTS{}: {} Trace ID: {trace} Timestamp: {now}", self.number, self.text);
         let body = json!({
             "error": self.error,
             "error_description": description,
@@ -71,49 +64,25 @@ impl Refusal {
 }
 
 // The refusals, by the number the identity platform gives them.
-const ONLY_POST: Refusal = Refusal::new(
-    405,
-    "invalid_request",
-    900_561,
-    "The endpoint only accepts POST requests.",
-);
+const ONLY_POST: Refusal =
+    Refusal::new(405, "invalid_request", 900_561, "The endpoint only accepts POST requests.");
 const NO_TENANT: Refusal = Refusal::new(400, "invalid_request", 90_002, "Tenant not found.");
-const GRANT_TYPE: Refusal = Refusal::new(
-    400,
-    "unsupported_grant_type",
-    70_003,
-    "The grant type is not supported.",
-);
-const SCOPE: Refusal = Refusal::new(
-    400,
-    "invalid_scope",
-    70_011,
-    "The scope must end in '/.default'.",
-);
-const UNKNOWN_CLIENT: Refusal = Refusal::new(
-    400,
-    "unauthorized_client",
-    700_016,
-    "Application not found in the directory.",
-);
-const BAD_ASSERTION: Refusal = Refusal::new(
-    401,
-    "invalid_client",
-    50_027,
-    "JWT token is invalid or malformed.",
-);
+const GRANT_TYPE: Refusal =
+    Refusal::new(400, "unsupported_grant_type", 70_003, "The grant type is not supported.");
+const SCOPE: Refusal =
+    Refusal::new(400, "invalid_scope", 70_011, "The scope must end in '/.default'.");
+const UNKNOWN_CLIENT: Refusal =
+    Refusal::new(400, "unauthorized_client", 700_016, "Application not found in the directory.");
+const BAD_ASSERTION: Refusal =
+    Refusal::new(401, "invalid_client", 50_027, "JWT token is invalid or malformed.");
 const NO_PROOF: Refusal = Refusal::new(
     401,
     "invalid_client",
     7_000_218,
     "'client_assertion' or 'client_secret' is needed.",
 );
-const WRONG_SECRET: Refusal = Refusal::new(
-    401,
-    "invalid_client",
-    7_000_215,
-    "Invalid client secret provided.",
-);
+const WRONG_SECRET: Refusal =
+    Refusal::new(401, "invalid_client", 7_000_215, "Invalid client secret provided.");
 
 impl Service {
     /// Answers requests for tokens; nothing if the call is none.
@@ -121,10 +90,7 @@ impl Service {
         if call.path == "/msi/token" {
             return Some(Ok(self.managed_identity(call)));
         }
-        let tenant = call
-            .path
-            .strip_suffix("/oauth2/v2.0/token")?
-            .trim_matches('/');
+        let tenant = call.path.strip_suffix("/oauth2/v2.0/token")?.trim_matches('/');
         Some(Ok(match self.check_credentials(call, tenant) {
             Ok(client_id) => {
                 let life = self.options.access_token_life;
@@ -154,19 +120,12 @@ impl Service {
         if form.get("grant_type") != Some("client_credentials") {
             return Err(GRANT_TYPE);
         }
-        if !form
-            .get("scope")
-            .is_some_and(|scope| scope.ends_with("/.default"))
-        {
+        if !form.get("scope").is_some_and(|scope| scope.ends_with("/.default")) {
             return Err(SCOPE);
         }
         let client_id = form.get("client_id").unwrap_or_default();
         if client_id.is_empty()
-            || self
-                .options
-                .client_id
-                .as_deref()
-                .is_some_and(|known| known != client_id)
+            || self.options.client_id.as_deref().is_some_and(|known| known != client_id)
         {
             return Err(UNKNOWN_CLIENT);
         }
@@ -185,12 +144,7 @@ impl Service {
         let Some(secret) = form.get("client_secret") else {
             return Err(NO_PROOF);
         };
-        if self
-            .options
-            .client_secret
-            .as_deref()
-            .is_some_and(|known| known != secret)
-        {
+        if self.options.client_secret.as_deref().is_some_and(|known| known != secret) {
             return Err(WRONG_SECRET);
         }
         Ok(())
@@ -242,17 +196,13 @@ impl Service {
         if call.in_batch {
             return Ok(());
         }
-        let bearer = call
-            .header("authorization")
-            .and_then(|value| value.strip_prefix("Bearer "));
+        let bearer = call.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let token = bearer.ok_or_else(|| Problem::unauthorized("Access token is empty."))?;
         let claims = self
             .read_token(token)
             .ok_or_else(|| Problem::unauthorized("JWT is not well formed."))?;
         if claims.exp <= unix_seconds(SystemTime::now()) {
-            return Err(Problem::unauthorized(
-                "Lifetime validation failed, the token is expired.",
-            ));
+            return Err(Problem::unauthorized("Lifetime validation failed, the token is expired."));
         }
         if claims.uti != self.access().generation.to_string() {
             return Err(Problem::unauthorized("Access token has been revoked."));
@@ -277,17 +227,10 @@ impl Form {
     fn parse(raw: &[u8]) -> Self {
         let text = String::from_utf8_lossy(raw);
         let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-        Self(
-            pairs
-                .map(|(name, value)| (decode(name), decode(value)))
-                .collect(),
-        )
+        Self(pairs.map(|(name, value)| (decode(name), decode(value))).collect())
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }

@@ -61,16 +61,10 @@ impl Service {
         let mut failed = BTreeSet::new();
         let mut replies = Vec::new();
         for item in batch.requests {
-            let is_blocked = item
-                .depends_on
-                .iter()
-                .any(|id| failed.contains(&id.to_lowercase()));
+            let is_blocked = item.depends_on.iter().any(|id| failed.contains(&id.to_lowercase()));
             let reply = if is_blocked {
-                let problem = Problem::new(
-                    424,
-                    "FailedDependency",
-                    "A request this one depends on failed.",
-                );
+                let problem =
+                    Problem::new(424, "FailedDependency", "A request this one depends on failed.");
                 problem.into_reply(uuid::Uuid::new_v4(), None)
             } else {
                 self.answer(&item_call(call, &item))
@@ -81,20 +75,12 @@ impl Service {
             replies.push((item.id, reply));
         }
         // Any order is allowed, so an order that looks like that of the requests must not be relied upon.
-        let order = replies.iter().fold(self.options.seed, |seed, (id, _)| {
-            mix(seed ^ id.len() as u64)
-        });
+        let order =
+            replies.iter().fold(self.options.seed, |seed, (id, _)| mix(seed ^ id.len() as u64));
         replies.shuffle(&mut ChaCha8Rng::seed_from_u64(order));
         let delay = longest(replies.iter().map(|(_, reply)| reply.delay));
-        let wire = replies
-            .iter()
-            .map(|(_, reply)| reply.wire)
-            .max()
-            .unwrap_or_default();
-        let responses = replies
-            .into_iter()
-            .map(|(id, reply)| answer(id, reply))
-            .collect();
+        let wire = replies.iter().map(|(_, reply)| reply.wire).max().unwrap_or_default();
+        let responses = replies.into_iter().map(|(id, reply)| answer(id, reply)).collect();
         let mut reply = Reply::ok(&Responses { responses });
         reply.delay = delay;
         reply.wire = wire;
@@ -116,10 +102,9 @@ fn read(body: &Bytes) -> Result<Batch, Problem> {
         .iter()
         .find(|item| item.id.is_empty() || !ids.insert(item.id.to_lowercase()))
     {
-        Some(item) => Err(Problem::bad_request(format!(
-            "Request id '{}' is missing or not unique.",
-            item.id
-        ))),
+        Some(item) => {
+            Err(Problem::bad_request(format!("Request id '{}' is missing or not unique.", item.id)))
+        }
         None => Ok(batch),
     }
 }
@@ -129,10 +114,7 @@ fn item_call(outer: &Call, item: &BatchItem) -> Call {
         .headers
         .iter()
         .filter_map(|(name, value)| {
-            Some((
-                HeaderName::try_from(name.as_str()).ok()?,
-                HeaderValue::from_str(value).ok()?,
-            ))
+            Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::from_str(value).ok()?))
         })
         .collect();
     if let Some(host) = outer.headers.get("host") {
@@ -161,15 +143,10 @@ fn answer(id: String, reply: Reply) -> ItemAnswer {
     }
     let body = match reply.body {
         Body::Empty => None,
-        Body::Json(bytes) => String::from_utf8(bytes)
-            .ok()
-            .and_then(|json| RawValue::from_string(json).ok()),
+        Body::Json(bytes) => {
+            String::from_utf8(bytes).ok().and_then(|json| RawValue::from_string(json).ok())
+        }
         Body::Text(text) | Body::Html(text) => serde_json::value::to_raw_value(&text).ok(),
     };
-    ItemAnswer {
-        id,
-        status: reply.status,
-        headers,
-        body,
-    }
+    ItemAnswer { id, status: reply.status, headers, body }
 }

@@ -49,11 +49,7 @@ pub(crate) struct Rounds {
 impl Rounds {
     /// `first` should differ from server to server, so that page links of another one are not mistaken for ours.
     pub(crate) fn new(keep: usize, first: u64) -> Self {
-        Self {
-            keep: keep.max(1),
-            next: first,
-            open: VecDeque::new(),
-        }
+        Self { keep: keep.max(1), next: first, open: VecDeque::new() }
     }
 
     fn add(&mut self, plan: Arc<Plan>) -> u64 {
@@ -67,10 +63,7 @@ impl Rounds {
     }
 
     fn get(&self, round: u64) -> Option<Arc<Plan>> {
-        self.open
-            .iter()
-            .find(|(known, _)| *known == round)
-            .map(|(_, plan)| Arc::clone(plan))
+        self.open.iter().find(|(known, _)| *known == round).map(|(_, plan)| Arc::clone(plan))
     }
 }
 
@@ -93,17 +86,12 @@ impl Service {
         of: ObjectType,
     ) -> Result<Reply, Problem> {
         if let Some(token) = &query.skip_token {
-            let token: RoundToken = self
-                .sealer
-                .open(token)
-                .ok_or_else(|| lost(call, Expiry::OlderThan30Days))?;
+            let token: RoundToken =
+                self.sealer.open(token).ok_or_else(|| lost(call, Expiry::OlderThan30Days))?;
             if token.users != (of == ObjectType::User) {
                 return Err(lost(call, Expiry::OlderThan30Days));
             }
-            let plan = self
-                .rounds()
-                .get(token.round)
-                .ok_or_else(Problem::expired_page)?;
+            let plan = self.rounds().get(token.round).ok_or_else(Problem::expired_page)?;
             return self.page(call, &plan, token.round, token.page);
         }
         let minimal = call.wants_minimal();
@@ -126,17 +114,9 @@ impl Service {
         skip_everything: bool,
     ) -> Result<Plan, Problem> {
         Projection::strict(of, query.select.as_deref())?;
-        let ids = query
-            .filter
-            .as_ref()
-            .map_or(Ok(Vec::new()), super::filter::Filter::delta_ids)?;
+        let ids = query.filter.as_ref().map_or(Ok(Vec::new()), super::filter::Filter::delta_ids)?;
         let tenant = self.tenant();
-        let scope = Scope::new(
-            of,
-            query.select.clone(),
-            ids,
-            self.access().sees_hidden_members(),
-        );
+        let scope = Scope::new(of, query.select.clone(), ids, self.access().sees_hidden_members());
         Ok(if skip_everything {
             Plan::empty(&tenant, scope)
         } else {
@@ -160,27 +140,12 @@ impl Service {
             return Err(lost(call, how));
         }
         let age = unix_seconds(SystemTime::now()).saturating_sub(token.issued);
-        if self
-            .options
-            .delta_token_life
-            .is_some_and(|life| age > life.as_secs())
-        {
+        if self.options.delta_token_life.is_some_and(|life| age > life.as_secs()) {
             return Err(lost(call, Expiry::OlderThan30Days));
         }
-        let scope = Scope::new(
-            of,
-            token.select,
-            token.ids,
-            self.access().sees_hidden_members(),
-        );
-        let plan = Plan::next(
-            &self.tenant(),
-            scope,
-            token.since,
-            token.previous,
-            minimal,
-            &self.options,
-        );
+        let scope = Scope::new(of, token.select, token.ids, self.access().sees_hidden_members());
+        let plan =
+            Plan::next(&self.tenant(), scope, token.since, token.previous, minimal, &self.options);
         plan.ok_or_else(|| lost(call, Expiry::OlderThan30Days))
     }
 
@@ -190,11 +155,7 @@ impl Service {
         let base = format!("{}{}", call.root(), call.path);
         let users = scope.of == ObjectType::User;
         let (next, delta) = if page + 1 < plan.pages.len() {
-            let token = self.sealer.seal(&RoundToken {
-                users,
-                round,
-                page: page + 1,
-            });
+            let token = self.sealer.seal(&RoundToken { users, round, page: page + 1 });
             (Some(format!("{base}?$skiptoken={token}")), None)
         } else {
             let token = self.sealer.seal(&DeltaToken {
@@ -209,21 +170,10 @@ impl Service {
             (None, Some(format!("{base}?$deltatoken={token}")))
         };
         let tenant = self.tenant();
-        let value = items
-            .iter()
-            .map(|item| render(&tenant, plan, item))
-            .collect();
-        let context = format!(
-            "{}/v1.0/$metadata#{}",
-            call.root(),
-            if users { "users" } else { "groups" }
-        );
-        Ok(Reply::ok(&Page {
-            context,
-            next,
-            delta,
-            value,
-        }))
+        let value = items.iter().map(|item| render(&tenant, plan, item)).collect();
+        let context =
+            format!("{}/v1.0/$metadata#{}", call.root(), if users { "users" } else { "groups" });
+        Ok(Reply::ok(&Page { context, next, delta, value }))
     }
 }
 
@@ -235,45 +185,20 @@ pub(super) fn lost(call: &Call, how: Expiry) -> Problem {
 fn render<'a>(tenant: &'a Tenant, plan: &'a Plan, item: &'a Item) -> Row<'a> {
     let id = item.id;
     if !tenant.is_live(id) {
-        return Row::Removed {
-            id,
-            forever: tenant.object_type(id).is_none(),
-        };
+        return Row::Removed { id, forever: tenant.object_type(id).is_none() };
     }
-    let manner = if plan.minimal {
-        Manner::Minimal(item.changed)
-    } else {
-        Manner::Delta
-    };
+    let manner = if plan.minimal { Manner::Minimal(item.changed) } else { Manner::Delta };
     let shown = &plan.scope.shown;
     match (tenant.user(id), tenant.group(id)) {
-        (Some(user), _) => Row::User {
-            user,
-            shown,
-            manner,
-            typed: false,
-        },
+        (Some(user), _) => Row::User { user, shown, manner, typed: false },
         (_, Some(group)) => {
             let members = item.edges.iter().filter_map(|edge| {
                 // A member that was there when the round was planned may be gone by now.
-                let of_type = if edge.removed {
-                    edge.of_type
-                } else {
-                    tenant.object_type(edge.member)
-                }?;
-                Some(EdgeView {
-                    member: edge.member,
-                    of_type,
-                    removed: edge.removed,
-                })
+                let of_type =
+                    if edge.removed { edge.of_type } else { tenant.object_type(edge.member) }?;
+                Some(EdgeView { member: edge.member, of_type, removed: edge.removed })
             });
-            Row::Group {
-                group,
-                shown,
-                manner,
-                typed: false,
-                members: members.collect(),
-            }
+            Row::Group { group, shown, manner, typed: false, members: members.collect() }
         }
         _ => Row::Removed { id, forever: true },
     }

@@ -41,34 +41,18 @@ impl Service {
         let wants = |annotation: &str| {
             let name = annotation.trim_start_matches("#microsoft.graph.");
             request.types.is_empty()
-                || request
-                    .types
-                    .iter()
-                    .any(|kind| kind == name || kind == "directoryObject")
+                || request.types.iter().any(|kind| kind == name || kind == "directoryObject")
         };
         let shown = Projection::lenient(None);
         let tenant = self.tenant();
         let access = self.access();
-        let found = request
-            .ids
-            .iter()
-            .filter(|id| tenant.is_live(**id))
-            .filter_map(|id| {
-                let of_type = tenant
-                    .object_type(*id)
-                    .filter(|of_type| wants(of_type.annotation()))?;
-                let manner = if access.sees(of_type) {
-                    Manner::List
-                } else {
-                    Manner::Blind
-                };
-                row(&tenant, *id, of_type, &shown, manner, true)
-            });
+        let found = request.ids.iter().filter(|id| tenant.is_live(**id)).filter_map(|id| {
+            let of_type = tenant.object_type(*id).filter(|of_type| wants(of_type.annotation()))?;
+            let manner = if access.sees(of_type) { Manner::List } else { Manner::Blind };
+            row(&tenant, *id, of_type, &shown, manner, true)
+        });
         let context = format!("{}/v1.0/$metadata#directoryObjects", call.root());
-        Ok(Reply::ok(&Found {
-            context,
-            value: found.collect(),
-        }))
+        Ok(Reply::ok(&Found { context, value: found.collect() }))
     }
 
     /// `GET /organization`: enough to tell which tenant this is.

@@ -16,16 +16,12 @@ const GATEWAY_PAGE: &str = "<html><head><title>502 Bad Gateway</title></head>\
 /// The answer of faults that keep a request from being executed.
 pub(super) fn instead(call: &Call, effect: &Effect) -> Option<Result<Reply, Problem>> {
     Some(match effect {
-        Effect::Status {
-            status,
-            headers,
-            body,
-        } => match body {
+        Effect::Status { status, headers, body } => match body {
             FaultBody::Error(code) => {
                 let problem = Problem::new(*status, code.clone(), "An error was injected.");
-                Err(headers.iter().fold(problem, |problem, (name, value)| {
-                    problem.header(name, value)
-                }))
+                Err(headers
+                    .iter()
+                    .fold(problem, |problem, (name, value)| problem.header(name, value)))
             }
             body => {
                 let mut reply = Reply::new(*status, plain(body));
@@ -96,11 +92,7 @@ fn spoil(call: &Call, effect: &Effect, page: &mut Map<String, Value>) {
 
 fn each_item(page: &mut Map<String, Value>, change: impl Fn(&mut Map<String, Value>)) {
     let items = page.get_mut("value").and_then(Value::as_array_mut);
-    items
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object_mut)
-        .for_each(change);
+    items.into_iter().flatten().filter_map(Value::as_object_mut).for_each(change);
 }
 
 fn blank(item: &mut Map<String, Value>) {
@@ -127,11 +119,7 @@ fn endless(call: &Call) -> String {
 }
 
 fn redirect(page: &mut Map<String, Value>, root: &str, host: &str) {
-    let host = if host.contains("://") {
-        host.to_owned()
-    } else {
-        format!("http://{host}")
-    };
+    let host = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
     for key in ["@odata.nextLink", "@odata.deltaLink"] {
         if let Some(Value::String(link)) = page.get_mut(key) {
             *link = link.replacen(root, &host, 1);

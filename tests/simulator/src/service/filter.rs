@@ -37,9 +37,7 @@ impl Filter {
         let mut scanner = Scanner(text.trim());
         let mut clauses = Vec::new();
         loop {
-            scanner
-                .alternative(&mut clauses)
-                .ok_or_else(|| syntax(text))?;
+            scanner.alternative(&mut clauses).ok_or_else(|| syntax(text))?;
             if scanner.0.is_empty() {
                 return Ok(Self(clauses));
             }
@@ -65,9 +63,7 @@ impl Filter {
             .0
             .iter()
             .map(|clause| {
-                Uuid::parse_str(&clause.value)
-                    .ok()
-                    .filter(|_| clause.property == Property::Id)
+                Uuid::parse_str(&clause.value).ok().filter(|_| clause.property == Property::Id)
             })
             .collect();
         match ids {
@@ -75,25 +71,19 @@ impl Filter {
             Some(_) => Err(Problem::bad_request(format!(
                 "Too many ids in filter. Max allowed: {MAX_DELTA_IDS}."
             ))),
-            None => Err(Problem::unsupported(
-                "Only the id can be filtered in a delta query.",
-            )),
+            None => Err(Problem::unsupported("Only the id can be filtered in a delta query.")),
         }
     }
 
     pub(crate) fn accepts_user(&self, user: &User) -> bool {
         self.0.iter().any(|clause| match clause.property {
             Property::Id => clause.holds(&user.id().to_string()),
-            Property::DisplayName => user
-                .display_name
-                .as_deref()
-                .is_some_and(|name| clause.holds(name)),
+            Property::DisplayName => {
+                user.display_name.as_deref().is_some_and(|name| clause.holds(name))
+            }
             Property::Mail => user.mail.as_deref().is_some_and(|mail| clause.holds(mail)),
             Property::UserPrincipalName => clause.holds(&user.user_principal_name),
-            Property::UserType => user
-                .user_type
-                .as_deref()
-                .is_some_and(|kind| clause.holds(kind)),
+            Property::UserType => user.user_type.as_deref().is_some_and(|kind| clause.holds(kind)),
         })
     }
 
@@ -109,18 +99,12 @@ impl Filter {
 impl Clause {
     fn holds(&self, value: &str) -> bool {
         let value = value.to_lowercase();
-        if self.prefix {
-            value.starts_with(&self.value)
-        } else {
-            value == self.value
-        }
+        if self.prefix { value.starts_with(&self.value) } else { value == self.value }
     }
 }
 
 fn syntax(text: &str) -> Problem {
-    Problem::unsupported(format!(
-        "Unsupported or invalid query filter clause specified: '{text}'."
-    ))
+    Problem::unsupported(format!("Unsupported or invalid query filter clause specified: '{text}'."))
 }
 
 /// What is left of an expression. Every method takes something off the front or fails.
@@ -129,39 +113,23 @@ struct Scanner<'a>(&'a str);
 impl Scanner<'_> {
     /// One clause, or all values of an `in` list as clauses of their own.
     fn alternative(&mut self, into: &mut Vec<Clause>) -> Option<()> {
-        if self
-            .0
-            .get(..10)
-            .is_some_and(|start| start.eq_ignore_ascii_case("startswith"))
-        {
+        if self.0.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("startswith")) {
             self.0 = self.0[10..].trim_start();
             self.symbol('(')?;
             let property = self.property()?;
             self.symbol(',')?;
-            into.push(Clause {
-                property,
-                value: self.text()?,
-                prefix: true,
-            });
+            into.push(Clause { property, value: self.text()?, prefix: true });
             return self.symbol(')');
         }
         let property = self.property()?;
         if self.word("eq").is_some() {
-            into.push(Clause {
-                property,
-                value: self.text()?,
-                prefix: false,
-            });
+            into.push(Clause { property, value: self.text()?, prefix: false });
             return Some(());
         }
         self.word("in")?;
         self.symbol('(')?;
         loop {
-            into.push(Clause {
-                property,
-                value: self.text()?,
-                prefix: false,
-            });
+            into.push(Clause { property, value: self.text()?, prefix: false });
             if self.symbol(',').is_none() {
                 return self.symbol(')');
             }
@@ -169,10 +137,7 @@ impl Scanner<'_> {
     }
 
     fn property(&mut self) -> Option<Property> {
-        let end = self
-            .0
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(self.0.len());
+        let end = self.0.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(self.0.len());
         let property = match &self.0[..end] {
             "id" => Property::Id,
             "displayName" => Property::DisplayName,
@@ -224,10 +189,8 @@ mod tests {
     #[test]
     fn expressions_accept_the_right_users() {
         let mut tenant = Tenant::new();
-        let id = tenant.create_user(NewUser {
-            display_name: "Ann O'Neil".into(),
-            ..NewUser::default()
-        });
+        let id =
+            tenant.create_user(NewUser { display_name: "Ann O'Neil".into(), ..NewUser::default() });
         let user = tenant.user(id).expect("just created");
         let table = [
             ("displayName eq 'ann o''neil'".to_owned(), true),
@@ -248,20 +211,14 @@ mod tests {
     #[test]
     fn limits_differ_between_lists_and_deltas() {
         let ids = |count: u128| {
-            let clauses: Vec<_> = (0..count)
-                .map(|n| format!("id eq '{}'", Uuid::from_u128(n)))
-                .collect();
+            let clauses: Vec<_> =
+                (0..count).map(|n| format!("id eq '{}'", Uuid::from_u128(n))).collect();
             Filter::parse(&clauses.join(" or ")).expect("valid")
         };
         assert!(ids(15).check_list().is_ok());
         assert!(ids(16).check_list().is_err());
         assert_eq!(ids(50).delta_ids().expect("allowed").len(), 50);
         assert!(ids(51).delta_ids().is_err());
-        assert!(
-            Filter::parse("displayName eq 'a'")
-                .expect("valid")
-                .delta_ids()
-                .is_err()
-        );
+        assert!(Filter::parse("displayName eq 'a'").expect("valid").delta_ids().is_err());
     }
 }

@@ -56,11 +56,7 @@ impl<'c> Listing<'c> {
             Some(token) => Some(service.open_page_token(call, token)?),
             None => None,
         };
-        Ok(Self {
-            call,
-            query: query.clone(),
-            after,
-        })
+        Ok(Self { call, query: query.clone(), after })
     }
 
     pub(super) fn select(&self) -> Option<&[String]> {
@@ -90,16 +86,10 @@ impl<'c> Listing<'c> {
             value.push(row);
             last = Some(id);
         }
-        let next = last
-            .filter(|_| rows.peek().is_some())
-            .map(|after| service.next_link(self.call, after));
+        let next =
+            last.filter(|_| rows.peek().is_some()).map(|after| service.next_link(self.call, after));
         let context = format!("{}/v1.0/$metadata#{context}", self.call.root());
-        Reply::ok(&Page {
-            context,
-            count,
-            next,
-            value,
-        })
+        Reply::ok(&Page { context, count, next, value })
     }
 }
 
@@ -148,12 +138,10 @@ impl Service {
         let tenant = self.tenant();
         let count = if of == ObjectType::User {
             let live = tenant.users().filter(|user| !user.is_deleted());
-            live.filter(|user| filter.is_none_or(|filter| filter.accepts_user(user)))
-                .count()
+            live.filter(|user| filter.is_none_or(|filter| filter.accepts_user(user))).count()
         } else {
             let live = tenant.groups().filter(|group| !group.is_deleted());
-            live.filter(|group| filter.is_none_or(|filter| filter.accepts_group(group)))
-                .count()
+            live.filter(|group| filter.is_none_or(|filter| filter.accepts_group(group))).count()
         };
         Ok(Reply::new(200, Body::Text(count.to_string())))
     }
@@ -195,18 +183,10 @@ impl Service {
 
     fn next_link(&self, call: &Call, after: Uuid) -> String {
         let issued = unix_seconds(SystemTime::now());
-        let token = self.sealer.seal(&PageToken {
-            path: call.path.clone(),
-            after,
-            issued,
-        });
+        let token = self.sealer.seal(&PageToken { path: call.path.clone(), after, issued });
         let kept = without_page_token(&call.query);
         let joint = if kept.is_empty() { "" } else { "&" };
-        format!(
-            "{}{}?{kept}{joint}$skiptoken={token}",
-            call.root(),
-            call.path
-        )
+        format!("{}{}?{kept}{joint}$skiptoken={token}", call.root(), call.path)
     }
 }
 
@@ -220,29 +200,16 @@ pub(super) fn row<'a>(
     typed: bool,
 ) -> Option<Row<'a>> {
     Some(match of_type {
-        ObjectType::User => Row::User {
-            user: tenant.user(id)?,
-            shown,
-            manner,
-            typed,
-        },
-        ObjectType::Group => Row::Group {
-            group: tenant.group(id)?,
-            shown,
-            manner,
-            typed,
-            members: Vec::new(),
-        },
+        ObjectType::User => Row::User { user: tenant.user(id)?, shown, manner, typed },
+        ObjectType::Group => {
+            Row::Group { group: tenant.group(id)?, shown, manner, typed, members: Vec::new() }
+        }
         ObjectType::Other(_) => Row::Bare { id, of_type },
     })
 }
 
 pub(super) fn require_eventual(call: &Call) -> Result<(), Problem> {
-    if call.is_eventual() {
-        Ok(())
-    } else {
-        Err(advanced())
-    }
+    if call.is_eventual() { Ok(()) } else { Err(advanced()) }
 }
 
 pub(super) fn advanced() -> Problem {

@@ -32,19 +32,11 @@ impl Service {
         let access = self.access();
         let tenant = self.tenant();
         let found = MemberSet::find(&tenant, &access, group, transitive)?;
-        let count = listing
-            .wants_count()
-            .then(|| found.listed(&tenant, None, only).count());
-        let rows = found
-            .listed(&tenant, listing.after, only)
-            .filter_map(|(id, of_type)| {
-                let manner = if access.sees(of_type) {
-                    Manner::List
-                } else {
-                    Manner::Blind
-                };
-                Some((id, row(&tenant, id, of_type, &shown, manner, true)?))
-            });
+        let count = listing.wants_count().then(|| found.listed(&tenant, None, only).count());
+        let rows = found.listed(&tenant, listing.after, only).filter_map(|(id, of_type)| {
+            let manner = if access.sees(of_type) { Manner::List } else { Manner::Blind };
+            Some((id, row(&tenant, id, of_type, &shown, manner, true)?))
+        });
         Ok(listing.page(self, "directoryObjects", count, rows))
     }
 
@@ -80,20 +72,12 @@ impl Service {
         let groups = if transitive {
             reach(user, |id| tenant.group_set(id), |id| tenant.is_live(id))
         } else {
-            tenant
-                .direct_groups(user)
-                .filter(|id| tenant.is_live(*id))
-                .collect()
+            tenant.direct_groups(user).filter(|id| tenant.is_live(*id)).collect()
         };
         let count = listing.wants_count().then_some(groups.len());
-        let rows = groups
-            .iter()
-            .filter(|id| listing.after.is_none_or(|after| **id > after));
+        let rows = groups.iter().filter(|id| listing.after.is_none_or(|after| **id > after));
         let rows = rows.filter_map(|id| {
-            Some((
-                *id,
-                row(&tenant, *id, ObjectType::Group, &shown, Manner::List, true)?,
-            ))
+            Some((*id, row(&tenant, *id, ObjectType::Group, &shown, Manner::List, true)?))
         });
         Ok(listing.page(self, "directoryObjects", count, rows))
     }
@@ -117,11 +101,9 @@ impl<'t> MemberSet<'t> {
             .filter(|_| !found.hides_members() || access.sees_hidden_members());
         Ok(Self(match direct {
             None => Cow::Owned(BTreeSet::new()),
-            Some(_) if transitive => Cow::Owned(reach(
-                group,
-                |id| tenant.member_set(id),
-                |id| tenant.is_live(id),
-            )),
+            Some(_) if transitive => {
+                Cow::Owned(reach(group, |id| tenant.member_set(id), |id| tenant.is_live(id)))
+            }
             Some(direct) => Cow::Borrowed(direct),
         }))
     }

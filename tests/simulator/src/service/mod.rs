@@ -94,17 +94,13 @@ struct LostTokens {
 
 impl Service {
     pub(crate) fn new(tenant: Tenant, options: Options) -> Self {
-        let started = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_nanos());
+        let started =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
         let first_round = u64::try_from(started & u128::from(u64::MAX >> 1)).unwrap_or_default();
         Self {
             sealer: Sealer::new(options.seed, options.token_length),
             tenant: RwLock::new(tenant),
-            access: Mutex::new(Access {
-                roles: options.roles.clone(),
-                generation: 0,
-            }),
+            access: Mutex::new(Access { roles: options.roles.clone(), generation: 0 }),
             lost_tokens: Mutex::default(),
             rounds: Mutex::new(Rounds::new(options.open_rounds, first_round)),
             bucket: Mutex::new(Bucket::new(options.quota)),
@@ -119,10 +115,7 @@ impl Service {
         let request_id = Uuid::new_v4();
         let client_request_id = call.header("client-request-id");
         let effect = self.faults().strike(&call.method, &call.target());
-        let outcome = match effect
-            .as_ref()
-            .and_then(|effect| effects::instead(call, effect))
-        {
+        let outcome = match effect.as_ref().and_then(|effect| effects::instead(call, effect)) {
             Some(outcome) => outcome,
             None => self.execute(call),
         };
@@ -153,9 +146,8 @@ impl Service {
         }
         let units = price(route.base_price(), query.select.is_some(), query.top);
         let warning = self.charge(units)?;
-        let mut reply = self
-            .respond(call, &query, &route)
-            .map_err(|problem| problem.charged(units))?;
+        let mut reply =
+            self.respond(call, &query, &route).map_err(|problem| problem.charged(units))?;
         reply.units = units;
         reply.add_header("x-ms-resource-unit", units.to_string());
         reply.add_header("Cache-Control", "no-cache");
@@ -172,11 +164,7 @@ impl Service {
             Verdict::Granted { warning } => return Ok(warning),
             Verdict::Throttled { retry_after, share } => (retry_after, share),
         };
-        let scope = format!(
-            "Tenant_Application/Read/{}/{}",
-            Uuid::nil(),
-            self.options.tenant_id
-        );
+        let scope = format!("Tenant_Application/Read/{}/{}", Uuid::nil(), self.options.tenant_id);
         Err(Problem::throttled(retry_after)
             .header("x-ms-throttle-scope", &scope)
             .header("x-ms-throttle-information", "ResourceUnitLimitExceeded")
@@ -191,16 +179,12 @@ impl Service {
             Route::Delta(of) => self.delta(call, query, of),
             Route::One(of, id) => self.one(query, id, Some(of)),
             Route::DeletedItem(id) => self.one(query, id, None),
-            Route::Members {
-                group,
-                transitive,
-                only,
-            } => self.members(call, query, group, transitive, only),
-            Route::MemberCount {
-                group,
-                transitive,
-                only,
-            } => self.member_count(call, group, transitive, only),
+            Route::Members { group, transitive, only } => {
+                self.members(call, query, group, transitive, only)
+            }
+            Route::MemberCount { group, transitive, only } => {
+                self.member_count(call, group, transitive, only)
+            }
             Route::MemberOf { user, transitive } => self.member_of(call, query, user, transitive),
             Route::GetByIds => self.get_by_ids(call),
             Route::Organization => Ok(self.organization()),
@@ -281,6 +265,5 @@ impl Service {
 }
 
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
+    time.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

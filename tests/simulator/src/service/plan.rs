@@ -34,13 +34,7 @@ impl Scope {
         sees_hidden: bool,
     ) -> Self {
         let shown = Projection::lenient(select.as_deref());
-        Self {
-            of,
-            select,
-            ids,
-            shown,
-            sees_hidden,
-        }
+        Self { of, select, ids, shown, sees_hidden }
     }
 
     fn covers(&self, id: Uuid) -> bool {
@@ -90,45 +84,26 @@ pub(crate) struct Plan {
 impl Plan {
     /// The round of `$deltatoken=latest`: nothing but a link.
     pub(crate) fn empty(tenant: &Tenant, scope: Scope) -> Self {
-        Self {
-            scope,
-            pages: vec![Vec::new()],
-            since: None,
-            until: tenant.now(),
-            minimal: false,
-        }
+        Self { scope, pages: vec![Vec::new()], since: None, until: tenant.now(), minimal: false }
     }
 
     /// The first round: everything that is live.
     pub(crate) fn first(tenant: &Tenant, scope: Scope, options: &Options) -> Self {
         let until = tenant.now();
-        let whole = |id| Item {
-            id,
-            changed: Fields::ALL,
-            edges: current_edges(tenant, &scope, id),
-        };
+        let whole =
+            |id| Item { id, changed: Fields::ALL, edges: current_edges(tenant, &scope, id) };
         let items: Vec<Item> = if scope.of == ObjectType::User {
-            let live = tenant
-                .users()
-                .filter(|user| !user.is_deleted())
-                .map(crate::tenant::User::id);
+            let live =
+                tenant.users().filter(|user| !user.is_deleted()).map(crate::tenant::User::id);
             live.filter(|id| scope.covers(*id)).map(whole).collect()
         } else {
-            let live = tenant
-                .groups()
-                .filter(|group| !group.is_deleted())
-                .map(crate::tenant::Group::id);
+            let live =
+                tenant.groups().filter(|group| !group.is_deleted()).map(crate::tenant::Group::id);
             live.filter(|id| scope.covers(*id)).map(whole).collect()
         };
         let mut arranger = Arranger::new(options, until);
         let pages = arranger.arrange(items, scope.of);
-        Self {
-            scope,
-            pages,
-            since: None,
-            until,
-            minimal: false,
-        }
+        Self { scope, pages, since: None, until, minimal: false }
     }
 
     /// A later round: what changed since. `None` if the history does not reach back that far.
@@ -161,13 +136,7 @@ impl Plan {
             items.push(latest);
         }
         let pages = arranger.arrange(items, scope.of);
-        Some(Self {
-            scope,
-            pages,
-            since: Some(since),
-            until,
-            minimal,
-        })
+        Some(Self { scope, pages, since: Some(since), until, minimal })
     }
 }
 
@@ -175,14 +144,7 @@ fn current_edges(tenant: &Tenant, scope: &Scope, id: Uuid) -> Vec<Edge> {
     if !scope.shows_members_of(tenant, id) {
         return Vec::new();
     }
-    tenant
-        .direct_members(id)
-        .map(|member| Edge {
-            member,
-            of_type: None,
-            removed: false,
-        })
-        .collect()
+    tenant.direct_members(id).map(|member| Edge { member, of_type: None, removed: false }).collect()
 }
 
 /// What the history says about one object.
@@ -211,20 +173,10 @@ impl Gathered {
             What::SoftDeleted | What::Purged => self.life = true,
             What::Updated(fields) => self.changed = self.changed.with(fields),
             What::Joined { member, of_type } => {
-                self.edges.push(Edge {
-                    member,
-                    of_type: Some(of_type),
-                    removed: false,
-                });
+                self.edges.push(Edge { member, of_type: Some(of_type), removed: false });
             }
-            What::Left {
-                member, of_type, ..
-            } => {
-                self.edges.push(Edge {
-                    member,
-                    of_type: Some(of_type),
-                    removed: true,
-                });
+            What::Left { member, of_type, .. } => {
+                self.edges.push(Edge { member, of_type: Some(of_type), removed: true });
             }
         }
     }
@@ -239,24 +191,13 @@ impl Gathered {
         let mut latest = Vec::new();
         let mut overruled = Vec::new();
         for edge in self.edges.into_iter().rev() {
-            let list = if spoken.insert(edge.member) {
-                &mut latest
-            } else {
-                &mut overruled
-            };
+            let list = if spoken.insert(edge.member) { &mut latest } else { &mut overruled };
             list.push(edge);
         }
         latest.reverse();
         overruled.reverse();
-        let item = |edges| Item {
-            id: self.id,
-            changed: self.changed,
-            edges,
-        };
-        (
-            (!overruled.is_empty()).then(|| item(overruled)),
-            item(latest),
-        )
+        let item = |edges| Item { id: self.id, changed: self.changed, edges };
+        ((!overruled.is_empty()).then(|| item(overruled)), item(latest))
     }
 }
 
@@ -264,9 +205,8 @@ impl Gathered {
 fn gather(tenant: &Tenant, scope: &Scope, changes: &[Change], options: &Options) -> Vec<Gathered> {
     let tracked = scope.shown.tracked(scope.of);
     let mut by_id: BTreeMap<Uuid, Gathered> = BTreeMap::new();
-    for change in changes
-        .iter()
-        .filter(|change| change.stream == scope.of && scope.covers(change.id))
+    for change in
+        changes.iter().filter(|change| change.stream == scope.of && scope.covers(change.id))
     {
         let is_shown = match change.what {
             What::Updated(fields) => fields.meets(tracked),
@@ -275,10 +215,9 @@ fn gather(tenant: &Tenant, scope: &Scope, changes: &[Change], options: &Options)
             _ => true,
         };
         if is_shown {
-            let entry = by_id.entry(change.id).or_insert_with(|| Gathered {
-                id: change.id,
-                ..Gathered::default()
-            });
+            let entry = by_id
+                .entry(change.id)
+                .or_insert_with(|| Gathered { id: change.id, ..Gathered::default() });
             entry.add(change.what);
         }
     }
@@ -293,10 +232,7 @@ struct Arranger<'o> {
 
 impl<'o> Arranger<'o> {
     fn new(options: &'o Options, salt: u64) -> Self {
-        Self {
-            options,
-            rng: ChaCha8Rng::seed_from_u64(options.seed ^ salt),
-        }
+        Self { options, rng: ChaCha8Rng::seed_from_u64(options.seed ^ salt) }
     }
 
     fn happens(&mut self, share: f64) -> bool {
@@ -309,12 +245,8 @@ impl<'o> Arranger<'o> {
             items = self.shuffle(items);
         }
         let sizes = self.options.pages;
-        let per_page = if of == ObjectType::User {
-            sizes.delta_users
-        } else {
-            sizes.delta_groups
-        }
-        .max(1);
+        let per_page =
+            if of == ObjectType::User { sizes.delta_users } else { sizes.delta_groups }.max(1);
         let mut pages = vec![Vec::new()];
         let mut entries = 0;
         for item in items {
@@ -359,10 +291,7 @@ impl<'o> Arranger<'o> {
         for item in items {
             queues.entry(item.id).or_default().push_back(item);
         }
-        order
-            .into_iter()
-            .filter_map(|id| queues.get_mut(&id)?.pop_front())
-            .collect()
+        order.into_iter().filter_map(|id| queues.get_mut(&id)?.pop_front()).collect()
     }
 }
 

@@ -59,11 +59,7 @@ impl Problem {
     }
 
     pub(crate) fn expired_page() -> Self {
-        Self::new(
-            400,
-            "Directory_ExpiredPageToken",
-            "The specified page token value has expired.",
-        )
+        Self::new(400, "Directory_ExpiredPageToken", "The specified page token value has expired.")
     }
 
     pub(crate) fn throttled(retry_after: Option<String>) -> Self {

@@ -30,17 +30,13 @@ impl Query {
                 "skiptoken" => query.skip_token = Some(raw_value.to_owned()),
                 "deltatoken" => query.delta_token = Some(raw_value.to_owned()),
                 "skip" => {
-                    return Err(Problem::bad_request(
-                        "'$skip' is not supported by the service.",
-                    ));
+                    return Err(Problem::bad_request("'$skip' is not supported by the service."));
                 }
                 _ => {}
             }
         }
         if query.skip_token.is_some() && query.delta_token.is_some() {
-            return Err(Problem::bad_request(
-                "'$skiptoken' and '$deltatoken' cannot be combined.",
-            ));
+            return Err(Problem::bad_request("'$skiptoken' and '$deltatoken' cannot be combined."));
         }
         Ok(query)
     }
@@ -62,17 +58,11 @@ fn option_name(raw: &str) -> String {
 
 /// Decodes a value other than a token; a plus sign is a blank.
 pub(crate) fn decode(raw: &str) -> String {
-    percent_decode_str(&raw.replace('+', " "))
-        .decode_utf8_lossy()
-        .into_owned()
+    percent_decode_str(&raw.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 fn list(value: &str) -> Vec<String> {
-    value
-        .split(',')
-        .map(|name| name.trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .collect()
+    value.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 fn number(value: &str) -> Result<usize, Problem> {
@@ -88,16 +78,10 @@ mod tests {
     fn both_spellings_of_options_are_understood_and_tokens_stay_raw() {
         let query =
             Query::parse("%24select=id%2CdisplayName&$top=5&$skiptoken=a+b%2B/c").expect("valid");
-        assert_eq!(
-            query.select,
-            Some(vec!["id".to_owned(), "displayName".to_owned()])
-        );
+        assert_eq!(query.select, Some(vec!["id".to_owned(), "displayName".to_owned()]));
         assert_eq!(query.top, Some(5));
         assert_eq!(query.skip_token.as_deref(), Some("a+b%2B/c"));
-        assert_eq!(
-            without_page_token("$select=id&%24skiptoken=x&$top=5"),
-            "$select=id&$top=5"
-        );
+        assert_eq!(without_page_token("$select=id&%24skiptoken=x&$top=5"), "$select=id&$top=5");
     }
 
     #[test]

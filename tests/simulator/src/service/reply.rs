@@ -41,20 +41,13 @@ impl Call {
 
     /// Whether the caller declared that answers from a lagging index will do.
     pub(crate) fn is_eventual(&self) -> bool {
-        self.header("consistencylevel")
-            .is_some_and(|level| level.eq_ignore_ascii_case("eventual"))
+        self.header("consistencylevel").is_some_and(|level| level.eq_ignore_ascii_case("eventual"))
     }
 
     /// Whether the caller asked for changed properties only.
     pub(crate) fn wants_minimal(&self) -> bool {
-        let prefers = self
-            .headers
-            .get_all("prefer")
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        prefers
-            .flat_map(|value| value.split(','))
-            .any(|value| value.trim() == "return=minimal")
+        let prefers = self.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        prefers.flat_map(|value| value.split(',')).any(|value| value.trim() == "return=minimal")
     }
 }
 

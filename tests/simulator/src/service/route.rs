@@ -13,20 +13,9 @@ pub(crate) enum Route {
     Count(ObjectType),
     Delta(ObjectType),
     One(ObjectType, Uuid),
-    Members {
-        group: Uuid,
-        transitive: bool,
-        only: Option<ObjectType>,
-    },
-    MemberCount {
-        group: Uuid,
-        transitive: bool,
-        only: Option<ObjectType>,
-    },
-    MemberOf {
-        user: Uuid,
-        transitive: bool,
-    },
+    Members { group: Uuid, transitive: bool, only: Option<ObjectType> },
+    MemberCount { group: Uuid, transitive: bool, only: Option<ObjectType> },
+    MemberOf { user: Uuid, transitive: bool },
     DeletedItems(ObjectType),
     DeletedItem(Uuid),
     GetByIds,
@@ -50,11 +39,7 @@ impl Route {
             _ => None,
         };
         let route = route.ok_or_else(|| unknown(path))?;
-        let wanted = if matches!(route, Self::Batch | Self::GetByIds) {
-            "POST"
-        } else {
-            "GET"
-        };
+        let wanted = if matches!(route, Self::Batch | Self::GetByIds) { "POST" } else { "GET" };
         if method.eq_ignore_ascii_case(wanted) {
             Ok(route)
         } else {
@@ -71,12 +56,9 @@ impl Route {
         match self {
             Self::Batch => 0,
             Self::List(ObjectType::User) | Self::MemberOf { .. } => 2,
-            Self::Members {
-                transitive: true, ..
+            Self::Members { transitive: true, .. } | Self::MemberCount { transitive: true, .. } => {
+                5
             }
-            | Self::MemberCount {
-                transitive: true, ..
-            } => 5,
             Self::Members { .. } | Self::MemberCount { .. } | Self::GetByIds => 3,
             _ => 1,
         }
@@ -91,12 +73,8 @@ impl Route {
             "Group.ReadWrite.All",
             "Directory.Read.All",
         ];
-        const EITHER: &[&str] = &[
-            "User.Read.All",
-            "GroupMember.Read.All",
-            "Group.Read.All",
-            "Directory.Read.All",
-        ];
+        const EITHER: &[&str] =
+            &["User.Read.All", "GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"];
         match self {
             Self::List(ObjectType::User)
             | Self::Count(ObjectType::User)
@@ -154,16 +132,8 @@ fn group_relation(group: Uuid, tail: &[&str]) -> Option<Route> {
         rest => (None, rest),
     };
     match rest {
-        [] => Some(Route::Members {
-            group,
-            transitive,
-            only,
-        }),
-        ["$count"] => Some(Route::MemberCount {
-            group,
-            transitive,
-            only,
-        }),
+        [] => Some(Route::Members { group, transitive, only }),
+        ["$count"] => Some(Route::MemberCount { group, transitive, only }),
         _ => None,
     }
 }
@@ -193,30 +163,15 @@ mod tests {
     #[test]
     fn paths_lead_to_routes() {
         let id = Uuid::from_u128(7);
-        let members = |transitive, only| {
-            Some(Route::Members {
-                group: id,
-                transitive,
-                only,
-            })
-        };
+        let members = |transitive, only| Some(Route::Members { group: id, transitive, only });
         let table = [
-            (
-                "/v1.0/users".to_owned(),
-                Some(Route::List(ObjectType::User)),
-            ),
-            (
-                "/v1.0/users/delta()".to_owned(),
-                Some(Route::Delta(ObjectType::User)),
-            ),
+            ("/v1.0/users".to_owned(), Some(Route::List(ObjectType::User))),
+            ("/v1.0/users/delta()".to_owned(), Some(Route::Delta(ObjectType::User))),
             (
                 "/v1.0/groups/microsoft.graph.delta()".to_owned(),
                 Some(Route::Delta(ObjectType::Group)),
             ),
-            (
-                "/v1.0/groups/%24count".to_owned(),
-                Some(Route::Count(ObjectType::Group)),
-            ),
+            ("/v1.0/groups/%24count".to_owned(), Some(Route::Count(ObjectType::Group))),
             (format!("/v1.0/groups/{id}/members"), members(false, None)),
             (
                 format!("/v1.0/groups/{id}/transitiveMembers/microsoft.graph.user"),
@@ -224,10 +179,7 @@ mod tests {
             ),
             (
                 format!("/v1.0/users/{id}/memberOf"),
-                Some(Route::MemberOf {
-                    user: id,
-                    transitive: false,
-                }),
+                Some(Route::MemberOf { user: id, transitive: false }),
             ),
             ("/v1.0/users/nobody".to_owned(), None),
             ("/beta/users".to_owned(), None),
@@ -235,9 +187,6 @@ mod tests {
         for (path, expected) in table {
             assert_eq!(Route::of("GET", &path).ok(), expected, "{path}");
         }
-        assert_eq!(
-            Route::of("POST", "/v1.0/users").map_err(|p| p.status),
-            Err(405)
-        );
+        assert_eq!(Route::of("POST", "/v1.0/users").map_err(|p| p.status), Err(405));
     }
 }

@@ -76,15 +76,8 @@ impl Projection {
     /// From `$select`, without a look at whether the properties exist: lists of mixed types skip what a type lacks.
     pub(crate) fn lenient(select: Option<&[String]>) -> Self {
         let Some(names) = select else {
-            let user = USER
-                .into_iter()
-                .filter(|(name, _)| USER_DEFAULT.contains(name))
-                .collect();
-            return Self {
-                user,
-                group: GROUP.to_vec(),
-                members: true,
-            };
+            let user = USER.into_iter().filter(|(name, _)| USER_DEFAULT.contains(name)).collect();
+            return Self { user, group: GROUP.to_vec(), members: true };
         };
         let pick = |from: &[Property]| {
             from.iter()
@@ -127,14 +120,8 @@ impl Projection {
 
     /// The fields whose change makes an object appear in a delta round.
     pub(crate) fn tracked(&self, of: ObjectType) -> Fields {
-        let properties = if of == ObjectType::User {
-            &self.user
-        } else {
-            &self.group
-        };
-        properties
-            .iter()
-            .fold(Fields::NONE, |all, (_, field)| all.with(*field))
+        let properties = if of == ObjectType::User { &self.user } else { &self.group };
+        properties.iter().fold(Fields::NONE, |all, (_, field)| all.with(*field))
     }
 }
 
@@ -206,25 +193,14 @@ impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self {
-            Self::User {
-                user,
-                shown,
-                manner,
-                typed,
-            } => {
+            Self::User { user, shown, manner, typed } => {
                 head(&mut map, user.id, ObjectType::User, *typed)?;
                 for (name, field) in &shown.user {
                     let is_shown = manner.shows(*field, user.ever_set);
                     put(&mut map, name, user_cell(user, name), is_shown, *manner)?;
                 }
             }
-            Self::Group {
-                group,
-                shown,
-                manner,
-                typed,
-                members,
-            } => {
+            Self::Group { group, shown, manner, typed, members } => {
                 head(&mut map, group.id, ObjectType::Group, *typed)?;
                 for (name, field) in &shown.group {
                     let is_shown = manner.shows(*field, group.ever_set);
@@ -246,9 +222,7 @@ impl Serialize for Row<'_> {
 
 /// The real service does not promise an order of keys, so neither order may be relied upon.
 fn removed<M: SerializeMap>(map: &mut M, id: Uuid, forever: bool) -> Result<(), M::Error> {
-    let reason = Reason {
-        reason: if forever { "deleted" } else { "changed" },
-    };
+    let reason = Reason { reason: if forever { "deleted" } else { "changed" } };
     if id.as_u128().is_multiple_of(2) {
         map.serialize_entry("@removed", &reason)?;
         map.serialize_entry("id", &id)

@@ -111,10 +111,7 @@ impl Tenant {
         let Some(of_type) = self.object_type(member) else {
             return false;
         };
-        let is_open = self
-            .groups
-            .get(&group)
-            .is_some_and(|group| !group.is_deleted());
+        let is_open = self.groups.get(&group).is_some_and(|group| !group.is_deleted());
         if !is_open || !self.members.entry(group).or_default().insert(member) {
             return false;
         }
@@ -126,31 +123,16 @@ impl Tenant {
 
     /// Ends a direct membership in a live group. False if nothing changed.
     pub fn remove_member(&mut self, group: Uuid, member: Uuid) -> bool {
-        let is_open = self
-            .groups
-            .get(&group)
-            .is_some_and(|group| !group.is_deleted());
+        let is_open = self.groups.get(&group).is_some_and(|group| !group.is_deleted());
         let Some(of_type) = self.object_type(member).filter(|_| is_open) else {
             return false;
         };
-        if !self
-            .members
-            .get_mut(&group)
-            .is_some_and(|members| members.remove(&member))
-        {
+        if !self.members.get_mut(&group).is_some_and(|members| members.remove(&member)) {
             return false;
         }
         self.unlink_upwards(group, member);
         self.edges -= 1;
-        self.record(
-            group,
-            ObjectType::Group,
-            What::Left {
-                member,
-                of_type,
-                by_purge: false,
-            },
-        );
+        self.record(group, ObjectType::Group, What::Left { member, of_type, by_purge: false });
         true
     }
 
@@ -180,20 +162,12 @@ impl Tenant {
     /// Takes a purged object out of every group it was in.
     pub(super) fn drop_from_groups(&mut self, member: Uuid, of_type: ObjectType) {
         for group in self.member_of.remove(&member).unwrap_or_default() {
-            if self
-                .members
-                .get_mut(&group)
-                .is_some_and(|members| members.remove(&member))
-            {
+            if self.members.get_mut(&group).is_some_and(|members| members.remove(&member)) {
                 self.edges -= 1;
                 self.record(
                     group,
                     ObjectType::Group,
-                    What::Left {
-                        member,
-                        of_type,
-                        by_purge: true,
-                    },
+                    What::Left { member, of_type, by_purge: true },
                 );
             }
         }

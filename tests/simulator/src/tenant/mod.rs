@@ -44,10 +44,7 @@ impl Tenant {
 
     /// An empty directory whose drawn object ids differ from those of other seeds.
     pub fn with_seed(seed: u64) -> Self {
-        Self {
-            seed,
-            ..Self::default()
-        }
+        Self { seed, ..Self::default() }
     }
 
     /// Every user, soft-deleted ones included (see [`User::is_deleted`]), in order of id.
@@ -169,8 +166,7 @@ impl Tenant {
 
 fn after<T>(map: &BTreeMap<Uuid, T>, id: Option<Uuid>) -> impl Iterator<Item = &T> {
     use std::ops::Bound::{Excluded, Unbounded};
-    map.range((id.map_or(Unbounded, Excluded), Unbounded))
-        .map(|(_, object)| object)
+    map.range((id.map_or(Unbounded, Excluded), Unbounded)).map(|(_, object)| object)
 }
 
 /// Spreads the bits of a counter over a whole word (the finaliser of the splitmix generator).

@@ -140,10 +140,7 @@ impl GroupKind {
     }
 
     pub(crate) fn mail_enabled(self) -> bool {
-        matches!(
-            self,
-            Self::Microsoft365 | Self::MailEnabledSecurity | Self::Distribution
-        )
+        matches!(self, Self::Microsoft365 | Self::MailEnabledSecurity | Self::Distribution)
     }
 
     pub(crate) fn security_enabled(self) -> bool {
@@ -193,9 +190,7 @@ impl Group {
 
     /// Whether reading its members takes a permission of its own. The spelling varies in real data.
     pub fn hides_members(&self) -> bool {
-        self.visibility
-            .as_deref()
-            .is_some_and(|v| v.eq_ignore_ascii_case("HiddenMembership"))
+        self.visibility.as_deref().is_some_and(|v| v.eq_ignore_ascii_case("HiddenMembership"))
     }
 
     pub(crate) fn differs(&self, other: &Self) -> Fields {

@@ -8,10 +8,7 @@ use crate::crowd;
 
 fn item<'a>(answer: &'a Value, id: &str) -> &'a Value {
     let responses = answer["responses"].as_array().expect("responses");
-    responses
-        .iter()
-        .find(|response| response["id"] == id)
-        .expect("an answer per item")
+    responses.iter().find(|response| response["id"] == id).expect("an answer per item")
 }
 
 #[test]
@@ -25,10 +22,7 @@ fn items_have_answers_of_their_own_in_any_order() {
     let answer = graph.batch(&urls);
     assert_eq!(item(&answer, "0")["status"], 200);
     assert_eq!(item(&answer, "0")["headers"]["x-ms-resource-unit"], "1");
-    assert_eq!(
-        item(&answer, "1")["body"]["error"]["code"],
-        "Request_ResourceNotFound"
-    );
+    assert_eq!(item(&answer, "1")["body"]["error"]["code"], "Request_ResourceNotFound");
     assert_eq!(item(&answer, "2")["status"], 400);
     let order: Vec<&str> = answer["responses"]
         .as_array()
@@ -41,18 +35,12 @@ fn items_have_answers_of_their_own_in_any_order() {
         !order.is_sorted_by_key(|id| id.parse::<u32>().ok()),
         "the order says nothing: {order:?}"
     );
-    let next = item(&answer, "0")["body"]["@odata.nextLink"]
-        .as_str()
-        .expect("an absolute link");
+    let next = item(&answer, "0")["body"]["@odata.nextLink"].as_str().expect("an absolute link");
     assert_eq!(graph.walk(next).0.len(), people.len() - 10);
     let counters = graph.simulator.counters();
     assert_eq!(counters.batch_items, 12);
     assert!(
-        graph
-            .simulator
-            .requests()
-            .iter()
-            .any(|record| record.in_batch && record.status == 404)
+        graph.simulator.requests().iter().any(|record| record.in_batch && record.status == 404)
     );
 }
 
@@ -74,10 +62,7 @@ fn malformed_batches_fail_as_a_whole() {
     }
     let nested =
         json!({ "requests": [{ "id": "1", "method": "POST", "url": "/$batch", "body": many(1) }] });
-    assert_eq!(
-        item(&graph.post("/$batch", &nested).json(), "1")["status"],
-        400
-    );
+    assert_eq!(item(&graph.post("/$batch", &nested).json(), "1")["status"], 400);
 }
 
 #[test]
@@ -98,34 +83,19 @@ fn headers_bodies_and_dependencies_belong_to_items() {
     );
     assert_eq!(item(&answer, "b")["status"], 400);
     assert_eq!(item(&answer, "c")["status"], 424);
-    assert_eq!(
-        item(&answer, "d")["body"]["value"][0]["id"],
-        json!(people[0])
-    );
+    assert_eq!(item(&answer, "d")["body"]["value"][0]["id"], json!(people[0]));
 }
 
 #[test]
 fn every_item_is_charged_and_can_be_throttled() {
     let (tenant, ..) = crowd(1);
-    let graph = Graph::start(
-        tenant,
-        Options {
-            quota: Quota::of(10),
-            ..Options::default()
-        },
-    );
+    let graph = Graph::start(tenant, Options { quota: Quota::of(10), ..Options::default() });
     let answer = graph.batch(&["/users"; 8]);
     let responses = answer["responses"].as_array().expect("responses");
-    let throttled: Vec<&Value> = responses
-        .iter()
-        .filter(|response| response["status"] == 429)
-        .collect();
+    let throttled: Vec<&Value> =
+        responses.iter().filter(|response| response["status"] == 429).collect();
     assert_eq!(throttled.len(), 3);
-    assert!(
-        throttled
-            .iter()
-            .all(|response| response["headers"]["Retry-After"].is_string())
-    );
+    assert!(throttled.iter().all(|response| response["headers"]["Retry-After"].is_string()));
 }
 
 #[test]
@@ -137,15 +107,10 @@ fn faults_hit_single_items() {
         headers: vec![("Retry-After".to_owned(), "7".to_owned())],
         body: FaultBody::Error("ServiceNotAvailable".to_owned()),
     };
-    graph
-        .simulator
-        .inject(Fault::on("/v1.0/groups", effect).once());
+    graph.simulator.inject(Fault::on("/v1.0/groups", effect).once());
     let answer = graph.batch(&["/users", "/groups", "/groups"]);
     assert_eq!(item(&answer, "0")["status"], 200);
     assert_eq!(item(&answer, "1")["headers"]["Retry-After"], "7");
-    assert_eq!(
-        item(&answer, "1")["body"]["error"]["code"],
-        "ServiceNotAvailable"
-    );
+    assert_eq!(item(&answer, "1")["body"]["error"]["code"], "ServiceNotAvailable");
     assert_eq!(item(&answer, "2")["status"], 200);
 }

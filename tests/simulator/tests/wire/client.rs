@@ -30,10 +30,7 @@ impl Answer {
     }
 
     pub(crate) fn code(&self) -> String {
-        self.json()["error"]["code"]
-            .as_str()
-            .expect("an error has a code")
-            .to_owned()
+        self.json()["error"]["code"].as_str().expect("an error has a code").to_owned()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -44,15 +41,8 @@ impl Answer {
 impl Graph {
     pub(crate) fn start(tenant: Tenant, options: Options) -> Self {
         let simulator = Simulator::start(tenant, options).expect("a free port");
-        let http = Client::builder()
-            .timeout(Duration::from_secs(20))
-            .build()
-            .expect("a client");
-        let mut graph = Self {
-            simulator,
-            http,
-            token: String::new(),
-        };
+        let http = Client::builder().timeout(Duration::from_secs(20)).build().expect("a client");
+        let mut graph = Self { simulator, http, token: String::new() };
         graph.sign_in();
         graph
     }
@@ -60,10 +50,7 @@ impl Graph {
     pub(crate) fn sign_in(&mut self) {
         let answer = self.token_request(&[("client_id", "app"), ("client_secret", "secret")]);
         let answer = answer.json();
-        answer["access_token"]
-            .as_str()
-            .expect("a token")
-            .clone_into(&mut self.token);
+        answer["access_token"].as_str().expect("a token").clone_into(&mut self.token);
     }
 
     pub(crate) fn token_request(&self, credentials: &[(&str, &str)]) -> Answer {
@@ -71,17 +58,10 @@ impl Graph {
         let scope = ("scope", "https://graph.microsoft.com/.default");
         let mut form = vec![("grant_type", "client_credentials"), scope];
         form.extend(credentials);
-        let body: Vec<String> = form
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let body: Vec<String> =
+            form.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let url = format!("{}/{tenant}/oauth2/v2.0/token", self.simulator.url());
-        self.http
-            .post(url)
-            .body(body.join("&"))
-            .send()
-            .and_then(read)
-            .expect("an answer")
+        self.http.post(url).body(body.join("&")).send().and_then(read).expect("an answer")
     }
 
     /// GET of a path below `/v1.0` or of a whole link.
@@ -116,11 +96,7 @@ impl Graph {
     }
 
     fn try_bare_get(&self, target: &str, headers: &[(&str, &str)]) -> reqwest::Result<Answer> {
-        let url = if target.starts_with("http") {
-            target.to_owned()
-        } else {
-            self.url(target)
-        };
+        let url = if target.starts_with("http") { target.to_owned() } else { self.url(target) };
         let mut request = self.http.get(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -149,8 +125,7 @@ impl Graph {
             .enumerate()
             .map(|(index, url)| json!({ "id": index.to_string(), "method": "GET", "url": url }))
             .collect();
-        self.post("/$batch", &json!({ "requests": requests }))
-            .json()
+        self.post("/$batch", &json!({ "requests": requests })).json()
     }
 
     /// All items of a listing or round, in order, and the delta link if there was one.
@@ -160,10 +135,7 @@ impl Graph {
         loop {
             let page = self.get(&target).json();
             items.extend(
-                page["value"]
-                    .as_array()
-                    .unwrap_or_else(|| panic!("a page: {page}"))
-                    .clone(),
+                page["value"].as_array().unwrap_or_else(|| panic!("a page: {page}")).clone(),
             );
             match page["@odata.nextLink"].as_str() {
                 Some(next) => next.clone_into(&mut target),
@@ -181,10 +153,5 @@ fn read(response: Response) -> reqwest::Result<Answer> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.bytes()?;
     let text = String::from_utf8(body.to_vec()).unwrap_or_default();
-    Ok(Answer {
-        status,
-        headers,
-        text,
-        bytes: body.len(),
-    })
+    Ok(Answer { status, headers, text, bytes: body.len() })
 }

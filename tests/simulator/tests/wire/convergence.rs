@@ -23,11 +23,7 @@ struct Mirror {
 }
 
 fn id(value: &Value) -> Uuid {
-    value["id"]
-        .as_str()
-        .expect("an id")
-        .parse()
-        .expect("a GUID")
+    value["id"].as_str().expect("an id").parse().expect("a GUID")
 }
 
 impl Mirror {
@@ -35,8 +31,7 @@ impl Mirror {
         for item in items {
             match item["@removed"]["reason"].as_str() {
                 None => {
-                    self.users
-                        .insert(id(item), item["mail"].as_str().map(str::to_owned));
+                    self.users.insert(id(item), item["mail"].as_str().map(str::to_owned));
                 }
                 Some(reason) => self.remove(id(item), reason),
             }
@@ -49,10 +44,7 @@ impl Mirror {
                 self.remove(id(item), reason);
                 continue;
             }
-            self.groups.insert(
-                id(item),
-                item["displayName"].as_str().expect("a name").to_owned(),
-            );
+            self.groups.insert(id(item), item["displayName"].as_str().expect("a name").to_owned());
             for member in item["members@delta"].as_array().into_iter().flatten() {
                 let edges = self.edges.entry(id(item)).or_default();
                 if member.get("@removed").is_some() {
@@ -79,8 +71,7 @@ impl Mirror {
             members.retain(|member| !self.gone.contains(member));
         }
         // Edges of groups in the deleted container are known only to clients that saw them before.
-        self.edges
-            .retain(|group, members| self.groups.contains_key(group) && !members.is_empty());
+        self.edges.retain(|group, members| self.groups.contains_key(group) && !members.is_empty());
         self.gone.clear();
         self
     }
@@ -107,9 +98,7 @@ impl Mirror {
                 .filter(|u| !u.is_deleted())
                 .map(|u| (u.id(), u.mail.clone()))
                 .collect(),
-            groups: live_groups()
-                .map(|group| (group.id(), group.display_name.clone()))
-                .collect(),
+            groups: live_groups().map(|group| (group.id(), group.display_name.clone())).collect(),
             edges: edges.collect(),
             gone: BTreeSet::new(),
         }
@@ -125,10 +114,7 @@ fn options(seed: u64, purge_shows: bool) -> Options {
             delta_members: 5,
             ..PageSizes::default()
         },
-        habits: DeltaHabits {
-            purge_shows_in_groups: purge_shows,
-            ..DeltaHabits::UNRULY
-        },
+        habits: DeltaHabits { purge_shows_in_groups: purge_shows, ..DeltaHabits::UNRULY },
         seed,
         ..Options::default()
     }

@@ -10,10 +10,7 @@ use crate::client::Graph;
 use crate::{crowd, find, group, id, ids, person};
 
 pub(crate) fn tidy() -> Options {
-    Options {
-        habits: DeltaHabits::TIDY,
-        ..Options::default()
-    }
+    Options { habits: DeltaHabits::TIDY, ..Options::default() }
 }
 
 pub(crate) fn start(graph: &Graph, first: &str) -> String {
@@ -38,19 +35,11 @@ fn every_spelling_of_the_function_starts_a_round() {
     ] {
         assert_eq!(graph.walk(path).0.len(), 3, "{path}");
     }
-    for path in [
-        "/users/delta?$deltatoken=latest",
-        "/users/delta?$deltaToken=latest",
-    ] {
+    for path in ["/users/delta?$deltatoken=latest", "/users/delta?$deltaToken=latest"] {
         let page = graph.get(path).json();
         assert_eq!(page["value"], json!([]));
-        let link = page["@odata.deltaLink"]
-            .as_str()
-            .expect("a link")
-            .to_owned();
-        graph
-            .simulator
-            .edit(|tenant| tenant.create_user(person("New")));
+        let link = page["@odata.deltaLink"].as_str().expect("a link").to_owned();
+        graph.simulator.edit(|tenant| tenant.create_user(person("New")));
         assert_eq!(graph.walk(&link).0.len(), 1, "{path}");
     }
 }
@@ -60,11 +49,7 @@ fn pages_have_the_size_the_server_chooses() {
     let (tenant, ..) = crowd(450);
     let graph = Graph::start(tenant, tidy());
     let page = graph.get("/users/delta?$select=id&$top=5").json();
-    assert_eq!(
-        page["value"].as_array().map(Vec::len),
-        Some(200),
-        "$top is ignored"
-    );
+    assert_eq!(page["value"].as_array().map(Vec::len), Some(200), "$top is ignored");
 }
 
 #[test]
@@ -80,22 +65,14 @@ fn large_groups_come_in_slices() {
         .map(|item| item["members@delta"].as_array().map_or(0, Vec::len))
         .collect();
     assert_eq!(slices, [500, 500, 201]);
-    assert!(
-        items
-            .iter()
-            .filter(|item| id(item) == all)
-            .all(|item| item["displayName"] == "all")
-    );
+    assert!(items.iter().filter(|item| id(item) == all).all(|item| item["displayName"] == "all"));
     let (plain, _) = graph.walk("/groups/delta?$select=displayName");
     assert!(
         plain.iter().all(|item| item.get("members@delta").is_none()),
         "members must be selected"
     );
     let (default, _) = graph.walk("/groups/delta");
-    assert!(
-        find(&default, small).get("members@delta").is_some(),
-        "or nothing must be"
-    );
+    assert!(find(&default, small).get("members@delta").is_some(), "or nothing must be");
 }
 
 #[test]
@@ -109,9 +86,7 @@ fn only_changes_of_selected_properties_make_an_object_appear() {
     });
     assert!(next(&graph, &mut mail).is_empty());
     assert_eq!(ids(&next(&graph, &mut all)), [people[0]]);
-    graph
-        .simulator
-        .edit(|tenant| tenant.update_user(people[0], |user| user.mail = None));
+    graph.simulator.edit(|tenant| tenant.update_user(people[0], |user| user.mail = None));
     assert_eq!(
         next(&graph, &mut mail),
         [json!({ "id": people[0], "mail": null })],
@@ -127,10 +102,7 @@ fn only_changes_of_selected_properties_make_an_object_appear() {
 #[test]
 fn never_set_and_unchanged_differ_between_the_modes() {
     let mut tenant = Tenant::new();
-    let ada = tenant.create_user(graph_simulator::NewUser {
-        mail: None,
-        ..person("Ada")
-    });
+    let ada = tenant.create_user(graph_simulator::NewUser { mail: None, ..person("Ada") });
     let graph = Graph::start(tenant, tidy());
     let select = "/users/delta?$select=displayName,mail,accountEnabled";
     let (items, link) = graph.walk(select);
@@ -148,13 +120,9 @@ fn never_set_and_unchanged_differ_between_the_modes() {
         full["value"],
         json!([{ "id": ada, "displayName": "Ada", "accountEnabled": false }])
     );
-    let minimal = graph
-        .get_with(&link, &[("Prefer", "return=minimal,odata.maxpagesize=999")])
-        .json();
-    assert_eq!(
-        minimal["value"],
-        json!([{ "id": ada, "accountEnabled": false }])
-    );
+    let minimal =
+        graph.get_with(&link, &[("Prefer", "return=minimal,odata.maxpagesize=999")]).json();
+    assert_eq!(minimal["value"], json!([{ "id": ada, "accountEnabled": false }]));
 }
 
 #[test]
@@ -174,10 +142,7 @@ fn the_life_of_a_user_shows_in_the_users_stream_only() {
     );
     assert!(next(&graph, &mut groups).is_empty());
     edit(Tenant::restore_user);
-    assert_eq!(
-        next(&graph, &mut users),
-        [json!({ "id": ada, "displayName": "user0" })]
-    );
+    assert_eq!(next(&graph, &mut users), [json!({ "id": ada, "displayName": "user0" })]);
     assert!(next(&graph, &mut groups).is_empty());
     edit(Tenant::soft_delete_user);
     edit(Tenant::purge_user);
@@ -195,17 +160,8 @@ fn the_life_of_a_user_shows_in_the_users_stream_only() {
 #[test]
 fn purges_can_stay_out_of_the_groups_stream() {
     let (tenant, _, people) = crowd(2);
-    let habits = DeltaHabits {
-        purge_shows_in_groups: false,
-        ..DeltaHabits::TIDY
-    };
-    let graph = Graph::start(
-        tenant,
-        Options {
-            habits,
-            ..Options::default()
-        },
-    );
+    let habits = DeltaHabits { purge_shows_in_groups: false, ..DeltaHabits::TIDY };
+    let graph = Graph::start(tenant, Options { habits, ..Options::default() });
     let mut groups = start(&graph, "/groups/delta?$select=members");
     graph.simulator.edit(|tenant| tenant.purge_user(people[0]));
     assert!(next(&graph, &mut groups).is_empty());
@@ -227,25 +183,13 @@ fn memberships_come_as_changes_and_whole_after_a_restore() {
     assert!(find(entries, newcomer).get("@removed").is_none());
     assert_eq!(find(entries, people[0])["@removed"]["reason"], "deleted");
     graph.simulator.edit(|tenant| tenant.soft_delete_group(all));
-    assert_eq!(
-        next(&graph, &mut groups)[0]["@removed"]["reason"],
-        "changed"
-    );
+    assert_eq!(next(&graph, &mut groups)[0]["@removed"]["reason"], "changed");
     graph.simulator.edit(|tenant| tenant.restore_group(all));
     let items = next(&graph, &mut groups);
     let present = items[0]["members@delta"].as_array().expect("members");
-    assert_eq!(
-        present
-            .iter()
-            .filter(|entry| entry.get("@removed").is_none())
-            .count(),
-        3
-    );
+    assert_eq!(present.iter().filter(|entry| entry.get("@removed").is_none()).count(), 3);
     graph.simulator.edit(|tenant| tenant.purge_group(all));
-    assert_eq!(
-        next(&graph, &mut groups)[0]["@removed"]["reason"],
-        "deleted"
-    );
+    assert_eq!(next(&graph, &mut groups)[0]["@removed"]["reason"], "deleted");
 }
 
 #[test]
@@ -253,21 +197,14 @@ fn deltas_are_filtered_by_id_only() {
     let (tenant, _, people) = crowd(60);
     let graph = Graph::start(tenant, tidy());
     let filter = |count: usize| {
-        let clauses: Vec<String> = people[..count]
-            .iter()
-            .map(|id| format!("id%20eq%20'{id}'"))
-            .collect();
+        let clauses: Vec<String> =
+            people[..count].iter().map(|id| format!("id%20eq%20'{id}'")).collect();
         format!("/users/delta?$filter={}", clauses.join("%20or%20"))
     };
     let (items, link) = graph.walk(&filter(50));
     assert_eq!(items.len(), 50);
     assert_eq!(graph.get(&filter(51)).status, 400);
-    assert_eq!(
-        graph
-            .get("/users/delta?$filter=displayName%20eq%20'user1'")
-            .status,
-        400
-    );
+    assert_eq!(graph.get("/users/delta?$filter=displayName%20eq%20'user1'").status, 400);
     let mut link = link.expect("a link");
     graph.simulator.edit(|tenant| {
         for id in &people {
@@ -279,48 +216,19 @@ fn deltas_are_filtered_by_id_only() {
 
 fn unruly(users: usize) -> (Graph, Uuid, Vec<Uuid>) {
     let (tenant, all, people) = crowd(users);
-    let habits = DeltaHabits {
-        replay: 1.0,
-        duplicate: 1.0,
-        ..DeltaHabits::UNRULY
-    };
-    let pages = PageSizes {
-        delta_users: 10,
-        delta_members: 10,
-        ..PageSizes::default()
-    };
-    (
-        Graph::start(
-            tenant,
-            Options {
-                habits,
-                pages,
-                ..Options::default()
-            },
-        ),
-        all,
-        people,
-    )
+    let habits = DeltaHabits { replay: 1.0, duplicate: 1.0, ..DeltaHabits::UNRULY };
+    let pages = PageSizes { delta_users: 10, delta_members: 10, ..PageSizes::default() };
+    (Graph::start(tenant, Options { habits, pages, ..Options::default() }), all, people)
 }
 
 #[test]
 fn unruly_rounds_repeat_and_replay() {
     let (graph, _, people) = unruly(60);
     let mut users = start(&graph, "/users/delta?$select=mail");
-    graph
-        .simulator
-        .edit(|tenant| tenant.update_user(people[0], |user| user.mail = None));
-    assert_eq!(
-        next(&graph, &mut users).len(),
-        2,
-        "every object comes twice"
-    );
+    graph.simulator.edit(|tenant| tenant.update_user(people[0], |user| user.mail = None));
+    assert_eq!(next(&graph, &mut users).len(), 2, "every object comes twice");
     let replayed = next(&graph, &mut users);
-    assert_eq!(
-        ids(&replayed),
-        [people[0]; 2],
-        "and once more in the next round"
-    );
+    assert_eq!(ids(&replayed), [people[0]; 2], "and once more in the next round");
     assert!(next(&graph, &mut users).is_empty());
 }
 
@@ -334,37 +242,18 @@ fn overruled_membership_entries_come_before_the_last_word() {
         tenant.remove_member(all, people[0]);
     });
     let items = next(&graph, &mut groups);
-    let entries = items
-        .iter()
-        .filter_map(|item| item["members@delta"].as_array())
-        .flatten();
-    let removals: Vec<bool> = entries
-        .map(|entry| entry.get("@removed").is_some())
-        .collect();
-    assert!(
-        removals.len() > 1 && removals.contains(&false),
-        "{removals:?}"
-    );
+    let entries = items.iter().filter_map(|item| item["members@delta"].as_array()).flatten();
+    let removals: Vec<bool> = entries.map(|entry| entry.get("@removed").is_some()).collect();
+    assert!(removals.len() > 1 && removals.contains(&false), "{removals:?}");
     assert_eq!(removals.last(), Some(&true), "the last word is the truth");
 }
 
 #[test]
 fn rounds_can_pause_on_empty_pages() {
-    let habits = DeltaHabits {
-        empty_pages: 1.0,
-        ..DeltaHabits::TIDY
-    };
-    let graph = Graph::start(
-        crowd(300).0,
-        Options {
-            habits,
-            ..Options::default()
-        },
-    );
+    let habits = DeltaHabits { empty_pages: 1.0, ..DeltaHabits::TIDY };
+    let graph = Graph::start(crowd(300).0, Options { habits, ..Options::default() });
     let first = graph.get("/users/delta").json();
-    let second = graph
-        .get(first["@odata.nextLink"].as_str().expect("a link"))
-        .json();
+    let second = graph.get(first["@odata.nextLink"].as_str().expect("a link")).json();
     assert_eq!(second["value"], json!([]), "an empty page in the middle");
     assert!(second["@odata.nextLink"].is_string());
 }
@@ -374,14 +263,9 @@ fn a_round_costs_what_changed() {
     let (tenant, _, people) = crowd(5_000);
     let graph = Graph::start(tenant, tidy());
     let mut users = start(&graph, "/users/delta?$deltatoken=latest");
-    graph
-        .simulator
-        .edit(|tenant| tenant.update_user(people[7], |user| user.mail = None));
+    graph.simulator.edit(|tenant| tenant.update_user(people[7], |user| user.mail = None));
     graph.simulator.reset_counters();
     assert_eq!(ids(&next(&graph, &mut users)), [people[7]]);
     let counters = graph.simulator.counters();
-    assert_eq!(
-        (counters.requests, counters.by_status),
-        (1, BTreeMap::from([(200, 1)]))
-    );
+    assert_eq!((counters.requests, counters.by_status), (1, BTreeMap::from([(200, 1)])));
 }

@@ -30,19 +30,15 @@ fn person(name: &str) -> NewUser {
 
 /// A security group.
 fn group(name: &str) -> NewGroup {
-    NewGroup {
-        display_name: name.to_owned(),
-        ..NewGroup::default()
-    }
+    NewGroup { display_name: name.to_owned(), ..NewGroup::default() }
 }
 
 /// A tenant with so many users, all in one group.
 fn crowd(users: usize) -> (Tenant, Uuid, Vec<Uuid>) {
     let mut tenant = Tenant::new();
     let all = tenant.create_group(group("all"));
-    let people: Vec<Uuid> = (0..users)
-        .map(|n| tenant.create_user(person(&format!("user{n}"))))
-        .collect();
+    let people: Vec<Uuid> =
+        (0..users).map(|n| tenant.create_user(person(&format!("user{n}")))).collect();
     for user in &people {
         tenant.add_member(all, *user);
     }
@@ -58,8 +54,5 @@ fn id(item: &Value) -> Uuid {
 }
 
 fn find(items: &[Value], wanted: Uuid) -> &Value {
-    items
-        .iter()
-        .find(|item| id(item) == wanted)
-        .expect("the object is listed")
+    items.iter().find(|item| id(item) == wanted).expect("the object is listed")
 }

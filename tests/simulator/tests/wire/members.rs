@@ -39,59 +39,30 @@ fn nested() -> Nested {
         assert!(tenant.add_member(to, member));
         assert!(!tenant.add_member(to, member), "members do not join twice");
     }
-    Nested {
-        tenant,
-        outer,
-        inner,
-        ann,
-        bob,
-        cem,
-    }
+    Nested { tenant, outer, inner, ann, bob, cem }
 }
 
 #[test]
 fn members_come_in_mixed_types_without_service_principals() {
-    let Nested {
-        tenant,
-        outer,
-        inner,
-        ann,
-        ..
-    } = nested();
+    let Nested { tenant, outer, inner, ann, .. } = nested();
     let graph = Graph::start(tenant, Options::default());
-    let (items, _) = graph.walk(&format!(
-        "/groups/{outer}/members?$select=id,mail,description"
-    ));
+    let (items, _) = graph.walk(&format!("/groups/{outer}/members?$select=id,mail,description"));
     assert_eq!(items.len(), 3, "user, group and device: {items:?}");
     assert_eq!(find(&items, ann)["@odata.type"], "#microsoft.graph.user");
     assert!(
         find(&items, ann).get("mail").is_some() && find(&items, ann).get("description").is_none()
     );
-    assert!(
-        find(&items, inner).get("description").is_some(),
-        "properties are those of the type"
-    );
+    assert!(find(&items, inner).get("description").is_some(), "properties are those of the type");
     let (shown, _) = graph.walk("/groups/delta?$select=members");
-    let entries = find(&shown, outer)["members@delta"]
-        .as_array()
-        .expect("members");
+    let entries = find(&shown, outer)["members@delta"].as_array().expect("members");
     assert!(
-        entries
-            .iter()
-            .any(|entry| entry["@odata.type"] == "#microsoft.graph.servicePrincipal")
+        entries.iter().any(|entry| entry["@odata.type"] == "#microsoft.graph.servicePrincipal")
     );
 }
 
 #[test]
 fn casts_take_an_advanced_query_and_transitive_lists_survive_cycles() {
-    let Nested {
-        tenant,
-        outer,
-        inner,
-        ann,
-        bob,
-        cem,
-    } = nested();
+    let Nested { tenant, outer, inner, ann, bob, cem } = nested();
     let graph = Graph::start(tenant, Options::default());
     let cast = format!("/groups/{outer}/members/microsoft.graph.user?$count=true");
     assert_eq!(graph.get(&cast).code(), "Request_UnsupportedQuery");
@@ -100,14 +71,8 @@ fn casts_take_an_advanced_query_and_transitive_lists_survive_cycles() {
     assert_eq!(answer["@odata.count"], 1);
     let (everything, _) = graph.walk(&format!("/groups/{outer}/transitiveMembers?$select=id"));
     let everything: BTreeSet<Uuid> = ids(&everything).into_iter().collect();
-    assert!(
-        [ann, bob, cem, inner, outer]
-            .iter()
-            .all(|id| everything.contains(id))
-    );
-    let (groups, _) = graph.walk(&format!(
-        "/users/{bob}/memberOf?$select=id,displayName&$top=1"
-    ));
+    assert!([ann, bob, cem, inner, outer].iter().all(|id| everything.contains(id)));
+    let (groups, _) = graph.walk(&format!("/users/{bob}/memberOf?$select=id,displayName&$top=1"));
     assert_eq!(ids(&groups), [inner]);
     let (groups, _) = graph.walk(&format!("/users/{bob}/transitiveMemberOf?$top=1"));
     assert_eq!(groups.len(), 2);
@@ -115,14 +80,7 @@ fn casts_take_an_advanced_query_and_transitive_lists_survive_cycles() {
 
 #[test]
 fn effective_users_follow_live_groups() {
-    let Nested {
-        mut tenant,
-        outer,
-        inner,
-        ann,
-        bob,
-        cem,
-    } = nested();
+    let Nested { mut tenant, outer, inner, ann, bob, cem } = nested();
     assert_eq!(tenant.effective_users(outer), [ann, bob, cem].into());
     assert_eq!(tenant.effective_users(inner), [ann, bob, cem].into());
     tenant.soft_delete_user(bob);
@@ -134,17 +92,9 @@ fn effective_users_follow_live_groups() {
     tenant.purge_user(bob);
     assert_eq!(tenant.effective_users(outer), [ann, cem].into());
     tenant.soft_delete_group(inner);
-    assert_eq!(
-        tenant.effective_users(outer),
-        [ann].into(),
-        "a deleted group passes nothing on"
-    );
+    assert_eq!(tenant.effective_users(outer), [ann].into(), "a deleted group passes nothing on");
     tenant.restore_group(inner);
-    assert_eq!(
-        tenant.effective_users(outer),
-        [ann, cem].into(),
-        "a restored one does"
-    );
+    assert_eq!(tenant.effective_users(outer), [ann, cem].into(), "a restored one does");
     tenant.purge_group(inner);
     assert_eq!(tenant.effective_users(outer), [ann].into());
     assert!(tenant.direct_members(outer).all(|member| member != inner));
@@ -163,15 +113,11 @@ fn deleted_members_and_hidden_groups_do_not_show() {
     let graph = Graph::start(tenant, Options::default());
     let listed = |group: Uuid| graph.walk(&format!("/groups/{group}/members")).0.len();
     assert_eq!((listed(all), listed(hidden)), (2, 1));
-    graph
-        .simulator
-        .set_roles(["User.Read.All", "GroupMember.Read.All"]);
+    graph.simulator.set_roles(["User.Read.All", "GroupMember.Read.All"]);
     assert_eq!((listed(all), listed(hidden)), (2, 0));
     let (groups, _) = graph.walk("/groups/delta?$select=members");
     assert!(find(&groups, hidden).get("members@delta").is_none());
-    graph
-        .simulator
-        .edit(|tenant| tenant.restore_user(people[0]));
+    graph.simulator.edit(|tenant| tenant.restore_user(people[0]));
     assert_eq!(listed(all), 3);
     graph.simulator.edit(|tenant| tenant.soft_delete_group(all));
     assert_eq!(graph.get(&format!("/groups/{all}/members")).status, 404);
@@ -187,10 +133,7 @@ fn kinds_without_a_deleted_container_go_at_once() {
         (GroupKind::Distribution, false),
     ] {
         let mut tenant = Tenant::new();
-        let id = tenant.create_group(NewGroup {
-            kind,
-            ..group("any")
-        });
+        let id = tenant.create_group(NewGroup { kind, ..group("any") });
         assert!(tenant.soft_delete_group(id));
         assert_eq!(tenant.group(id).is_some(), stays, "{kind:?}");
     }
