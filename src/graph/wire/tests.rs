@@ -106,7 +106,7 @@ fn trap_01_members_are_read_from_their_annotation() {
 }
 
 #[test]
-fn an_error_body_is_read_whatever_its_form() {
+fn trap_37_an_error_body_is_read_whatever_its_form() {
     let table: [(&str, &[&str]); 9] = [
         (
             r#"{"error":{"code":"syncStateNotFound","message":"x","innerError":{"date":"y"}}}"#,
