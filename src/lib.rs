@@ -4,3 +4,4 @@
 pub mod directory;
 pub mod graph;
 pub mod reconcile;
+pub mod store;

@@ -193,7 +193,7 @@ impl FaultBook {
             }
             if fault.after > 0 {
                 fault.after -= 1;
-            } else if effect.is_none() {
+            } else if effect.is_none() && fault.times != Some(0) {
                 effect = Some(fault.effect.clone());
                 fault.times = fault.times.map(|times| times.saturating_sub(1));
             }

@@ -304,3 +304,53 @@ fn group_name(tenant: &Tenant, id: Uuid) -> String {
         .group(id)
         .map_or_else(String::new, |group| group.display_name.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::generate::{Shape, generate};
+
+    #[test]
+    fn every_kind_of_edit_happens_and_is_told() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut tenant = generate(&Shape {
+            soft_deleted: 0.2,
+            nesting: 0.5,
+            ..Shape::default()
+        });
+        let deleted = attempt(&mut tenant, &mut rng, EditKind::DeleteGroup);
+        assert!(deleted.is_some());
+        for (kind, _) in EditKind::EVERYDAY {
+            let before = tenant.now();
+            // A single attempt may fail, for example because somebody is a member already.
+            let told = (0..50).find_map(|_| attempt(&mut tenant, &mut rng, kind));
+            assert!(told.is_some_and(|told| told.ends_with('.')), "{kind:?}");
+            assert!(tenant.now() > before, "{kind:?} is in the history");
+        }
+    }
+
+    #[test]
+    fn both_directions_of_the_edges_agree_after_many_edits() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let mut tenant = generate(&Shape {
+            users: 50,
+            groups: 10,
+            ..Shape::default()
+        });
+        for _ in 0..3_000 {
+            random_edit(&mut tenant, &mut rng);
+        }
+        let mut edges = 0;
+        for group in tenant.groups().map(Group::id) {
+            for member in tenant.direct_members(group) {
+                edges += 1;
+                assert!(tenant.object_type(member).is_some(), "members exist");
+                assert!(tenant.direct_groups(member).any(|parent| parent == group));
+            }
+        }
+        assert_eq!(edges, tenant.edge_count());
+    }
+}

@@ -39,6 +39,9 @@ use route::Route;
 /// What a lock that a panicking thread held would mean: a bug in the simulator, not a state to go on from.
 const POISONED: &str = "no thread panics while it holds this lock";
 
+/// Says how close to its limit an app is; only sent above 0.8.
+const PERCENTAGE: &str = "x-ms-throttle-limit-percentage";
+
 /// The service and everything its requests share.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -128,11 +131,9 @@ impl Service {
         if let Some(effect) = &effect {
             effects::afterwards(call, effect, &mut reply);
         }
-        reply
-            .headers
-            .push(("request-id".to_owned(), request_id.to_string()));
         let echo = client_request_id.map_or_else(|| request_id.to_string(), str::to_owned);
-        reply.headers.push(("client-request-id".to_owned(), echo));
+        reply.add_header("request-id", request_id.to_string());
+        reply.add_header("client-request-id", echo);
         self.enter(call, &reply);
         reply
     }
@@ -151,41 +152,35 @@ impl Service {
             return self.batch(call);
         }
         let units = price(route.base_price(), query.select.is_some(), query.top);
+        let warning = self.charge(units)?;
+        let mut reply = self
+            .respond(call, &query, &route)
+            .map_err(|problem| problem.charged(units))?;
+        reply.units = units;
+        reply.add_header("x-ms-resource-unit", units.to_string());
+        reply.add_header("Cache-Control", "no-cache");
+        if let Some(share) = warning {
+            reply.add_header(PERCENTAGE, format!("{share:.2}"));
+        }
+        Ok(reply)
+    }
+
+    /// Takes units from the bucket; the share of the limit in use if it is worth a warning.
+    fn charge(&self, units: u32) -> Result<Option<f64>, Problem> {
         let verdict = self.bucket().charge(units, Instant::now());
-        let share = match verdict {
-            Verdict::Throttled { retry_after, share } => {
-                let scope = format!(
-                    "Tenant_Application/Read/{}/{}",
-                    Uuid::nil(),
-                    self.options.tenant_id
-                );
-                return Err(Problem::throttled(retry_after)
-                    .header("x-ms-throttle-scope", &scope)
-                    .header("x-ms-throttle-information", "ResourceUnitLimitExceeded")
-                    .header(
-                        "x-ms-throttle-limit-percentage",
-                        &format!("{:.2}", share.min(1.8)),
-                    ));
-            }
-            Verdict::Granted { warning } => warning,
+        let (retry_after, share) = match verdict {
+            Verdict::Granted { warning } => return Ok(warning),
+            Verdict::Throttled { retry_after, share } => (retry_after, share),
         };
-        let outcome = self.respond(call, &query, &route);
-        outcome.map(|mut reply| {
-            reply.units = units;
-            reply
-                .headers
-                .push(("x-ms-resource-unit".to_owned(), units.to_string()));
-            reply
-                .headers
-                .push(("Cache-Control".to_owned(), "no-cache".to_owned()));
-            if let Some(share) = share {
-                reply.headers.push((
-                    "x-ms-throttle-limit-percentage".to_owned(),
-                    format!("{share:.2}"),
-                ));
-            }
-            reply
-        })
+        let scope = format!(
+            "Tenant_Application/Read/{}/{}",
+            Uuid::nil(),
+            self.options.tenant_id
+        );
+        Err(Problem::throttled(retry_after)
+            .header("x-ms-throttle-scope", &scope)
+            .header("x-ms-throttle-information", "ResourceUnitLimitExceeded")
+            .header(PERCENTAGE, &format!("{:.2}", share.min(1.8))))
     }
 
     fn respond(&self, call: &Call, query: &Query, route: &Route) -> Result<Reply, Problem> {

@@ -83,6 +83,7 @@ pub(crate) struct Plan {
     pub(crate) since: Option<Position>,
     /// Where the next round will begin.
     pub(crate) until: Position,
+    /// Whether only changed properties are shown; decided by the call that began the round.
     pub(crate) minimal: bool,
 }
 

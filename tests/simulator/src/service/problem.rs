@@ -15,6 +15,7 @@ pub(crate) struct Problem {
     message: String,
     inner_code: Option<&'static str>,
     headers: Vec<(String, String)>,
+    units: u32,
 }
 
 impl Problem {
@@ -25,6 +26,7 @@ impl Problem {
             message: message.into(),
             inner_code: None,
             headers: Vec::new(),
+            units: 0,
         }
     }
 
@@ -98,6 +100,12 @@ impl Problem {
         self
     }
 
+    /// Failed calls cost as much as others.
+    pub(crate) fn charged(mut self, units: u32) -> Self {
+        self.units = units;
+        self
+    }
+
     /// The answer; its inner error names the request it belongs to.
     pub(crate) fn into_reply(self, request_id: Uuid, client_request_id: Option<&str>) -> Reply {
         let request_id = request_id.to_string();
@@ -118,6 +126,7 @@ impl Problem {
             json!({ "error": { "code": self.code, "message": self.message, "innerError": inner } });
         let mut reply = Reply::new(self.status, Body::json(&body));
         reply.headers = self.headers;
+        reply.units = self.units;
         reply
     }
 }

@@ -128,6 +128,10 @@ impl Reply {
         }
     }
 
+    pub(crate) fn add_header(&mut self, name: &str, value: impl Into<String>) {
+        self.headers.push((name.to_owned(), value.into()));
+    }
+
     pub(crate) fn ok<T: Serialize>(value: &T) -> Self {
         Self::new(200, Body::json(value))
     }

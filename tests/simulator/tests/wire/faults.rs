@@ -180,6 +180,18 @@ fn connections_can_break() {
 }
 
 #[test]
+fn every_answer_takes_the_latency() {
+    let options = Options {
+        latency: Duration::from_millis(50),
+        ..Options::default()
+    };
+    let graph = Graph::start(crowd(1).0, options);
+    let begun = Instant::now();
+    assert_eq!(graph.get("/users").status, 200);
+    assert!(begun.elapsed() >= Duration::from_millis(50));
+}
+
+#[test]
 fn a_dropped_simulator_no_longer_listens() {
     let graph = graph();
     let url = graph.simulator.url();

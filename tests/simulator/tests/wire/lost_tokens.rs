@@ -1,5 +1,7 @@
 //! How delta and page tokens are lost, and that every way looks as documented or observed.
 
+use std::time::Duration;
+
 use graph_simulator::{Expiry, Options};
 
 use crate::client::Graph;
@@ -71,4 +73,16 @@ fn forgotten_history_and_closed_rounds_end_old_links() {
         tenant.forget_history();
     });
     assert_eq!(graph.get(&old).code(), "Request_UnsupportedQuery");
+}
+
+#[test]
+fn delta_tokens_can_be_short_lived() {
+    let options = Options {
+        delta_token_life: Some(Duration::ZERO),
+        ..tidy()
+    };
+    let graph = Graph::start(crowd(1).0, options);
+    let link = start(&graph, "/users/delta");
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert_eq!(graph.get(&link).code(), "Request_UnsupportedQuery");
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod batches;
+mod binary;
 mod client;
 mod convergence;
 mod deltas;
