@@ -53,6 +53,17 @@ async fn reading_is_far_faster_than_a_walk() {
     assert!(took * 4 < walk, "took {took:?}, a walk over {pages} pages takes {walk:?}");
 }
 
+#[tokio::test]
+async fn no_more_requests_are_under_way_than_allowed() {
+    let options = Options { latency: LATENCY, ..Options::default() };
+    let bench = Bench::with(tenant_of(1).0, options, |settings| settings.concurrency = 2);
+    bench.directory.token_roles().await.expect("a token");
+    let start = Instant::now();
+    let reads = (0..12).map(|_| bench.directory.list_users());
+    assert!(futures::future::join_all(reads).await.into_iter().all(|read| read.is_ok()));
+    assert!(start.elapsed() >= LATENCY * 6, "{:?}", start.elapsed());
+}
+
 /// 100,000 users and 5,000 groups with half a million memberships, the largest 25,000.
 #[tokio::test]
 #[ignore = "takes a minute in a debug build"]
