@@ -206,3 +206,11 @@ fn nulls_without_the_right_to_read_are_no_facts() {
     assert!(!object(&hidden).is_readable());
     assert!(object(&json!({"id": ADA, "accountEnabled": false})).is_readable());
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_body_whatever_brings_the_reading_down(body in proptest::collection::vec(0_u8.., 0..200)) {
+        let _ = error_codes(&body);
+        let _ = serde_json::from_slice::<Page>(&body);
+    }
+}
