@@ -5,6 +5,9 @@
 //! and the HTTP client under them. Must not plan, store or decide: it returns what
 //! Graph says, whole, or an error, and absence only where absence was proven.
 //!
+//! Numbers of traps and sections of "the facts", here and below, are those of
+//! `graph-facts.md`; quoted names are pages of the Microsoft Graph documentation.
+//!
 //! Every future can be dropped at any await; nothing goes on behind the caller's back.
 
 mod assertion;

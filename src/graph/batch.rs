@@ -76,10 +76,12 @@ impl Client {
         read: impl Fn(&[u8]) -> Result<T, Flaw> + Send + Sync,
     ) -> Result<Vec<Result<T, Error>>, Error> {
         let read = &read;
-        let batches: Vec<_> = paths
-            .chunks(self.settings.batch_size)
-            .map(|paths| self.batch(endpoint, paths, read))
-            .collect();
+        let size = self.settings.batch_size;
+        let starts = (0..paths.len()).step_by(size);
+        let batches = starts.map(|start| {
+            let paths = &paths[start..paths.len().min(start + size)];
+            self.batch(endpoint, paths, read)
+        });
         let answers: Vec<_> = stream::iter(batches).buffered(self.breadth()).try_collect().await?;
         Ok(answers.into_iter().flatten().collect())
     }

@@ -14,9 +14,9 @@ use super::observe::Endpoint;
 use super::transport::Call;
 use super::wire::{Object, Page};
 
-/// What must stand on the last page.
+/// What kind of chain it is, and so what must stand on its last page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Chain {
     /// A list: it ends where there is no next link.
     List,
     /// A list from its second page on: already the first link may have expired.
@@ -81,7 +81,7 @@ impl Client {
     pub(super) async fn walk(
         &self,
         endpoint: Endpoint,
-        kind: Kind,
+        chain: Chain,
         first: Url,
         mut take: impl FnMut(Object) -> Result<(), Error> + Send,
     ) -> Result<End, Error> {
@@ -89,12 +89,13 @@ impl Client {
         let mut seen = HashSet::from([url.as_str().to_owned()]);
         let mut pages = 0;
         loop {
-            let leaf = self.page(endpoint, url).await.map_err(|error| judge(error, kind, pages))?;
+            let leaf =
+                self.page(endpoint, url).await.map_err(|error| judge(error, chain, pages))?;
             pages += 1;
             leaf.items.into_iter().try_for_each(&mut take)?;
             let Some(next) = leaf.next else {
                 let (delta, request_id) = (leaf.delta, leaf.request_id);
-                if matches!(kind, Kind::FirstRound | Kind::StoredRound) && delta.is_none() {
+                if matches!(chain, Chain::FirstRound | Chain::StoredRound) && delta.is_none() {
                     return Err(Error::Incomplete {
                         endpoint,
                         what: "the last page has no delta link",
@@ -123,14 +124,15 @@ impl Client {
     pub(super) async fn gather<A: Default + Send>(
         &self,
         endpoint: Endpoint,
-        kind: Kind,
+        chain: Chain,
         first: &Url,
         fold: impl Fn(&mut A, Object) -> Result<(), Error> + Send + Sync,
     ) -> Result<(A, End), Error> {
         let mut restarts = 0;
         loop {
             let mut into = A::default();
-            match self.walk(endpoint, kind, first.clone(), |object| fold(&mut into, object)).await {
+            match self.walk(endpoint, chain, first.clone(), |object| fold(&mut into, object)).await
+            {
                 Err(Error::PageExpired(_)) if restarts < self.settings.restarts_max => {
                     restarts += 1;
                     self.meter.retried(endpoint, "page_expired");
@@ -144,16 +146,16 @@ impl Client {
 
 /// What a rejection means at its place in the chain (1.7 of the facts): the same code says
 /// "lost" of a stored link, "begin again" of a page link, and "our mistake" of a first call.
-fn judge(error: Error, kind: Kind, pages_before: u32) -> Error {
+fn judge(error: Error, chain: Chain, pages_before: u32) -> Error {
     let (Error::Rejected(rejection) | Error::NotFound(rejection)) = error else {
         return error;
     };
-    let stored = kind == Kind::StoredRound;
+    let stored = chain == Chain::StoredRound;
     if stored && rejection.is_reset() || stored && pages_before == 0 && rejection.is_expired_page()
     {
         return Error::CursorLost(rejection);
     }
-    let on_page_link = pages_before > 0 || kind == Kind::Rest;
+    let on_page_link = pages_before > 0 || chain == Chain::Rest;
     if on_page_link && (rejection.is_expired_page() || rejection.is_reset()) {
         return Error::PageExpired(rejection);
     }
@@ -165,16 +167,16 @@ mod tests {
     use super::super::error::Rejection;
     use super::*;
 
-    fn kind_of(status: u16, code: &str, kind: Kind, pages_before: u32) -> &'static str {
+    fn kind_of(status: u16, code: &str, chain: Chain, pages_before: u32) -> &'static str {
         let codes = Some(code.to_owned()).filter(|code| !code.is_empty()).into_iter().collect();
         let rejection =
             Rejection { endpoint: Endpoint::UsersDelta, status, codes, request_id: None };
-        judge(rejection.into_error(), kind, pages_before).kind()
+        judge(rejection.into_error(), chain, pages_before).kind()
     }
 
     #[test]
     fn trap_11_a_rejection_is_judged_by_place_and_code() {
-        use Kind::{FirstRound, List, Rest, StoredRound};
+        use Chain::{FirstRound, List, Rest, StoredRound};
         let table = [
             (410, "", StoredRound, 0, "cursor_lost"),
             (410, "SyncStateNotFound", StoredRound, 3, "cursor_lost"),
@@ -198,11 +200,11 @@ mod tests {
             (400, "", StoredRound, 0, "rejected"),
             (403, "Authorization_RequestDenied", StoredRound, 0, "forbidden"),
         ];
-        for (status, code, kind, pages, expected) in table {
+        for (status, code, chain, pages, expected) in table {
             assert_eq!(
-                kind_of(status, code, kind, pages),
+                kind_of(status, code, chain, pages),
                 expected,
-                "{status} {code} {kind:?} after {pages}"
+                "{status} {code} {chain:?} after {pages}"
             );
         }
     }

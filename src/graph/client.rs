@@ -52,6 +52,13 @@ pub(super) struct Setback {
     pub(super) last: Last,
 }
 
+impl Setback {
+    /// For an attempt without a readable answer, which asked for nothing.
+    const fn unanswered(reason: &'static str, last: Last) -> Self {
+        Self { reason, asked: None, throttled: false, last }
+    }
+}
+
 /// The outcome of a last attempt.
 pub(super) enum Last {
     Rejected(Rejection),
@@ -89,12 +96,7 @@ impl Client {
                 Ok((reply, _)) if (200..300).contains(&reply.status) => match read(&reply) {
                     Ok(answer) => return Ok(answer),
                     Err(Flaw::Final(error)) => return Err(error),
-                    Err(Flaw::Cut(what)) => Setback {
-                        reason: "cut",
-                        asked: None,
-                        throttled: false,
-                        last: Last::Cut(what),
-                    },
+                    Err(Flaw::Cut(what)) => Setback::unanswered("cut", Last::Cut(what)),
                 },
                 Ok((reply, serial)) => {
                     let rejection = rejection(call.endpoint, &reply);
@@ -111,7 +113,7 @@ impl Client {
                 }
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Network { reason, source }) => {
-                    Setback { reason, asked: None, throttled: false, last: Last::Network(source) }
+                    Setback::unanswered(reason, Last::Network(source))
                 }
             };
             attempts += 1;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::directory::{Cursor, DeltaLink, GroupFacts, Member, ObjectId, Seen, UserFacts};
 
 use super::Directory;
-use super::chain::{End, Kind};
+use super::chain::{Chain, End};
 use super::error::Error;
 use super::observe::Endpoint;
 use super::wire::{Edge, Object};
@@ -102,7 +102,7 @@ impl Directory {
     ) -> Result<DeltaLink, Error> {
         let url =
             self.client.root.url(endpoint, &format!("{path}/delta?{query}&$deltatoken=latest"))?;
-        let end = self.client.walk(endpoint, Kind::FirstRound, url, |_: Object| Ok(())).await?;
+        let end = self.client.walk(endpoint, Chain::FirstRound, url, |_: Object| Ok(())).await?;
         link(endpoint, &end)
     }
 
@@ -117,7 +117,7 @@ impl Directory {
             seen.insert(object.id.get(endpoint)?, object.seen_user());
             Ok(())
         };
-        let (seen, end) = self.client.gather(endpoint, Kind::StoredRound, &first, fold).await?;
+        let (seen, end) = self.client.gather(endpoint, Chain::StoredRound, &first, fold).await?;
         Ok(Round {
             seen,
             next: link(endpoint, &end)?,
@@ -131,7 +131,7 @@ impl Directory {
         let endpoint = Endpoint::GroupsDelta;
         let first = self.client.root.follow(endpoint, from.as_str())?;
         let (round, end) =
-            self.client.gather(endpoint, Kind::StoredRound, &first, Groups::take).await?;
+            self.client.gather(endpoint, Chain::StoredRound, &first, Groups::take).await?;
         let next = link(endpoint, &end)?;
         let groups = Round { seen: round.seen, next, pages: end.pages, request_id: end.request_id };
         Ok(GroupsRound { groups, members: round.members })

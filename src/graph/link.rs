@@ -213,4 +213,35 @@ mod tests {
             "{text}"
         );
     }
+
+    /// The octets that a text names, `%XX` or not.
+    fn octets(text: &str) -> Vec<u8> {
+        let mut rest = text.as_bytes();
+        let mut named = Vec::new();
+        while let [first, tail @ ..] = rest {
+            let escaped = match tail {
+                [high, low, ..] if *first == b'%' => {
+                    let digits = [*high, *low];
+                    std::str::from_utf8(&digits)
+                        .ok()
+                        .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+                }
+                _ => None,
+            };
+            named.push(escaped.unwrap_or(*first));
+            rest = if escaped.is_some() { &tail[2..] } else { tail };
+        }
+        named
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_link_names_the_same_octets_when_sent_or_is_refused(target in "[/?.%'#+ -~é\t\\\\]{0,40}") {
+            let link = format!("https://graph.microsoft.com/v1.0/users/delta?{target}");
+            if let Ok(url) = root().follow(Endpoint::UsersDelta, &link) {
+                proptest::prop_assert_eq!(octets(url.as_str()), octets(&link));
+                proptest::prop_assert!(url.fragment().is_none());
+            }
+        }
+    }
 }

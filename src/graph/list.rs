@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::directory::{GroupFacts, ObjectId, UserFacts};
 
 use super::Directory;
-use super::chain::Kind;
+use super::chain::Chain;
 use super::delta::{GROUPS_SELECT, USERS_SELECT};
 use super::error::Error;
 use super::observe::Endpoint;
@@ -67,6 +67,6 @@ impl Directory {
             keep(all, object.id.get(endpoint)?, object);
             Ok(())
         };
-        Ok(self.client.gather(endpoint, Kind::List, &first, fold).await?.0)
+        Ok(self.client.gather(endpoint, Chain::List, &first, fold).await?.0)
     }
 }

@@ -14,7 +14,7 @@ use url::form_urlencoded::byte_serialize;
 use crate::directory::{Evidence, GroupFacts, ObjectId, Seen, Tombstone, UserFacts, fold_case};
 
 use super::Directory;
-use super::chain::{Kind, Leaf};
+use super::chain::{Chain, Leaf};
 use super::client::parse;
 use super::delta::{GROUPS_SELECT, USERS_SELECT};
 use super::error::Error;
@@ -223,7 +223,7 @@ impl Directory {
         if let Some(next) = leaf.next {
             let next = self.client.root.follow(endpoint, &next)?;
             let take = |object: Object| object.id.get(endpoint).map(|id| alive.push(id));
-            self.client.walk(endpoint, Kind::Rest, next, take).await?;
+            self.client.walk(endpoint, Chain::Rest, next, take).await?;
         }
         Ok(alive)
     }

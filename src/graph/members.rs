@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt};
 use crate::directory::{GroupFacts, Member, MemberKind, ObjectId, UserFacts};
 
 use super::Directory;
-use super::chain::{Kind, Leaf};
+use super::chain::{Chain, Leaf};
 use super::client::{Client, Flaw, parse};
 use super::delta::USERS_SELECT;
 use super::error::Error;
@@ -159,10 +159,11 @@ impl Client {
     ) -> Result<(), Error> {
         let fold = &fold;
         let size = self.settings.batch_size;
-        let chunks = paths.chunks(size).enumerate();
-        let reads: Vec<_> = chunks
-            .map(|(chunk, paths)| self.lists_of_batch(endpoint, chunk * size, paths, fold))
-            .collect();
+        let starts = (0..paths.len()).step_by(size);
+        let reads = starts.map(|start| {
+            let paths = &paths[start..paths.len().min(start + size)];
+            self.lists_of_batch(endpoint, start, paths, fold)
+        });
         let mut reads = stream::iter(reads).buffer_unordered(self.breadth());
         while let Some(read) = reads.next().await {
             let (offset, lists) = read?;
@@ -221,10 +222,10 @@ impl Client {
         fold: &(impl Fn(&mut A, Object) -> Result<(), Error> + Send + Sync),
     ) -> Result<A, Error> {
         let second = self.root.follow(endpoint, next)?;
-        match self.walk(endpoint, Kind::Rest, second, |object| fold(&mut into, object)).await {
+        match self.walk(endpoint, Chain::Rest, second, |object| fold(&mut into, object)).await {
             Err(Error::PageExpired(_)) => {
                 let first = self.root.url(endpoint, path)?;
-                Ok(self.gather(endpoint, Kind::List, &first, fold).await?.0)
+                Ok(self.gather(endpoint, Chain::List, &first, fold).await?.0)
             }
             outcome => outcome.map(|_| into),
         }

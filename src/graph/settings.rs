@@ -77,6 +77,16 @@ impl Settings {
             ("graph.concurrency", self.concurrency > 0, "must be at least 1"),
             ("graph.pages_max", self.pages_max > 0, "must be at least 1"),
             ("graph.body_bytes_max", self.body_bytes_max > 0, "must be at least 1"),
+            (
+                "graph.connect_timeout",
+                !self.connect_timeout.is_zero(),
+                "must be longer than nothing",
+            ),
+            (
+                "graph.request_timeout",
+                !self.request_timeout.is_zero(),
+                "must be longer than nothing",
+            ),
             ("graph.backoff_base", !self.backoff_base.is_zero(), "must be longer than nothing"),
             (
                 "graph.backoff_max",

@@ -14,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
+use tracing::warn;
 
 use super::credential::Mint;
 use super::error::Error;
@@ -143,7 +144,8 @@ impl Tokens {
                 Ok(held.insert(Grant::new(secret, serial, now, expires_at)).clone())
             }
             Err(error) => {
-                if let Some(grant) = held.as_mut() {
+                if let Some(grant) = held.as_mut().filter(|grant| grant.is_usable(now)) {
+                    warn!(kind = error.kind(), %error, "no new access token; the old one serves");
                     grant.renew_at = now + RENEW_AGAIN;
                 }
                 Err(error)

@@ -126,6 +126,8 @@ impl Transport {
             .map_err(|error| {
                 Error::settings("graph", format!("does not give a working TLS client ({error})"))
             })?;
+        // The SDK builds a client of its own and panics where TLS cannot be set up; ours, just
+        // built on the same TLS, has shown that it can.
         let sdk =
             GraphClient::from(GraphClientConfiguration::new().client_application(Bridge(tokens)));
         Ok(Self { sdk, http, body_bytes_max: settings.body_bytes_max })

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use graph_simulator::{DeltaHabits, Effect, Expiry, Fault, FaultBody, Options, PageSizes, Tenant};
+use graph_simulator::{
+    DeltaHabits, Effect, Expiry, Fault, FaultBody, GroupKind, NewGroup, Options, PageSizes, Tenant,
+};
 use nexus_dirsync::directory::{DeltaLink, Evidence, Seen, Tombstone};
 use nexus_dirsync::graph::{Error, QUERY_FINGERPRINT};
 use serde_json::json;
@@ -250,4 +252,37 @@ async fn trap_02_and_41_the_query_selects_members_and_has_a_fingerprint() {
     assert_eq!(users, "id,displayName,userPrincipalName,mail,accountEnabled,userType");
     assert_eq!(groups, "id,displayName,visibility,members");
     assert_eq!(QUERY_FINGERPRINT, format!("users:{users};groups:{groups}"));
+}
+
+#[tokio::test]
+async fn trap_36_a_gateway_failure_is_ridden_out_at_the_same_link() {
+    let (tenant, ids) = tenant_of(30);
+    let pages = PageSizes { delta_members: 5, ..PageSizes::default() };
+    let bench = Bench::with(tenant, Options { pages, ..Options::default() }, |_| {});
+    let from = bench.directory.latest().await.expect("links");
+    let team = bench.simulator.edit(|tenant| group_of(tenant, "team", &ids));
+    bench.simulator.inject(Fault::on("groups/delta", Effect::Html502).after(1).times(2));
+    let late = crate::bench::status(504, &[]);
+    bench.simulator.inject(Fault::on("groups/delta", late).after(3).times(2));
+    let round = bench.directory.groups_round(&from.groups).await.expect("a round");
+    assert_eq!(round.members[&object(team)].len(), ids.len());
+}
+
+#[tokio::test]
+async fn trap_43_a_soft_deletion_reads_the_same_for_every_kind_of_group() {
+    let bench = Bench::new(Tenant::new());
+    let from = bench.directory.latest().await.expect("links");
+    let kinds = [GroupKind::Security, GroupKind::Microsoft365, GroupKind::Distribution];
+    let groups = kinds.map(|kind| {
+        bench.simulator.edit(|tenant| {
+            let group = tenant.create_group(NewGroup { kind, ..NewGroup::default() });
+            tenant.soft_delete_group(group);
+            object(group)
+        })
+    });
+    let round = bench.directory.groups_round(&from.groups).await.expect("a round");
+    let gone = |tombstone| Seen::Gone(tombstone, Evidence::DeltaTombstone);
+    assert_eq!(round.groups.seen[&groups[0]], gone(Tombstone::Soft));
+    assert_eq!(round.groups.seen[&groups[1]], gone(Tombstone::Soft));
+    assert_eq!(round.groups.seen[&groups[2]], gone(Tombstone::Hard));
 }

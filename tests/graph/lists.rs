@@ -139,7 +139,7 @@ async fn a_body_over_the_limit_names_the_setting() {
 }
 
 #[tokio::test]
-async fn counts_and_hidden_groups() {
+async fn trap_18_counts_are_asked_with_their_consistency_level() {
     let (mut tenant, _) = tenant_of(7);
     let visibility = Some("Hiddenmembership".to_owned());
     let hidden = tenant.create_group(NewGroup {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{TimeDelta, Utc};
-use graph_simulator::{Effect, Fault};
+use graph_simulator::{Effect, Fault, NewUser};
 use nexus_dirsync::directory::{Evidence, ObjectId, Seen, Tombstone};
-use nexus_dirsync::graph::{Error, GoneSince, ObjectKind};
+use nexus_dirsync::graph::{Detail, Error, GoneSince, ObjectKind};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -133,4 +133,38 @@ async fn more_ids_than_one_question_takes_are_asked_in_several() {
     let found = bench.directory.gone_since(&asked, ObjectKind::User).await.expect("answers");
     assert!(found.len() == 1_001 && found.values().all(|since| *since == GoneSince::Alive));
     assert_eq!(bench.requests_to("getByIds"), 2);
+}
+
+#[tokio::test]
+async fn trap_35_guests_are_addressed_by_id() {
+    let (mut tenant, _) = tenant_of(0);
+    let upn = "guest_fabrikam.com#EXT#@contoso.onmicrosoft.com".to_owned();
+    let guest =
+        tenant.create_user(NewUser { user_principal_name: upn.clone(), ..NewUser::default() });
+    let bench = Bench::new(tenant);
+    let found = bench.directory.users_by_id(&[object(guest)]).await.expect("users");
+    let Seen::Present(facts) = &found[&object(guest)] else { panic!("present") };
+    assert!(facts.guest && facts.upn.as_ref() == Some(&upn));
+    assert!(bench.simulator.requests().iter().all(|request| !request.target.contains("EXT")));
+}
+
+#[tokio::test]
+async fn trap_14_and_16_nothing_is_expanded_and_properties_are_always_selected() {
+    let (mut tenant, ids) = tenant_of(2);
+    let team = [object(group_of(&mut tenant, "team", &ids))];
+    let bench = Bench::new(tenant);
+    let asked = [object(ids[0])];
+    let directory = &bench.directory;
+    directory.latest().await.expect("links");
+    directory.list_users().await.expect("a list");
+    directory.list_groups().await.expect("a list");
+    directory.deleted_users().await.expect("a list");
+    directory.members(&team, Detail::Facts).await.expect("lists");
+    directory.groups_of(&asked).await.expect("groups");
+    directory.users_by_id(&asked).await.expect("users");
+    directory.groups_by_id(&team).await.expect("groups");
+    for request in bench.simulator.requests().iter().filter(|request| request.method == "GET") {
+        assert!(!request.target.contains("expand"), "{}", request.target);
+        assert!(request.target.contains("$select="), "{}", request.target);
+    }
 }

@@ -106,11 +106,11 @@ async fn under_a_quota_everything_is_read_in_the_end() {
         let (mut tenant, ids) = tenant_of(20);
         let teams: Vec<_> =
             (0..60).map(|at| object(group_of(&mut tenant, &format!("{at}"), &ids))).collect();
-        let quota = Quota { retry_after, ..Quota::of(400) };
+        let quota = Quota { retry_after, ..Quota::of(1_000) };
         let bench = Bench::with(tenant, Options { quota, ..Options::default() }, |settings| {
             settings.retries_max = 30;
         });
-        for _ in 0..5 {
+        for _ in 0..9 {
             let all = bench.directory.members(&teams, Detail::Ids).await.expect("lists");
             assert_eq!(all.lists.len(), 60);
         }

@@ -52,3 +52,38 @@ async fn reading_is_far_faster_than_a_walk() {
     let walk = LATENCY * pages;
     assert!(took * 4 < walk, "took {took:?}, a walk over {pages} pages takes {walk:?}");
 }
+
+#[tokio::test]
+async fn no_more_requests_are_under_way_than_allowed() {
+    let options = Options { latency: LATENCY, ..Options::default() };
+    let bench = Bench::with(tenant_of(1).0, options, |settings| settings.concurrency = 2);
+    bench.directory.token_roles().await.expect("a token");
+    let start = Instant::now();
+    let reads = (0..12).map(|_| bench.directory.list_users());
+    assert!(futures::future::join_all(reads).await.into_iter().all(|read| read.is_ok()));
+    assert!(start.elapsed() >= LATENCY * 6, "{:?}", start.elapsed());
+}
+
+/// 100,000 users and 5,000 groups with half a million memberships, the largest 25,000.
+#[tokio::test]
+#[ignore = "takes a minute in a debug build"]
+async fn a_large_tenant_is_read_in_seconds() {
+    let (mut tenant, ids) = tenant_of(100_000);
+    let teams: Vec<_> = (0..5_000)
+        .map(|at: usize| {
+            let size = if at == 0 { 25_000 } else { 95 };
+            let start = (at * 95) % (ids.len() - size);
+            object(group_of(&mut tenant, &format!("team {at}"), &ids[start..start + size]))
+        })
+        .collect();
+    let options = Options { latency: LATENCY, keep_requests: 0, ..Options::default() };
+    let bench = Bench::with(tenant, options, |_| {});
+    bench.directory.token_roles().await.expect("a token");
+    let start = Instant::now();
+    let (users, all) =
+        tokio::join!(bench.directory.list_users(), bench.directory.members(&teams, Detail::Ids));
+    println!("read in {:?}: {:?}", start.elapsed(), bench.directory.tally());
+    assert_eq!(users.expect("a list").len(), 100_000);
+    let complete = |list: &Lookup<_>| matches!(list, Lookup::Complete(_));
+    assert!(all.expect("lists").lists.values().all(complete));
+}

@@ -106,7 +106,7 @@ fn trap_01_members_are_read_from_their_annotation() {
 }
 
 #[test]
-fn an_error_body_is_read_whatever_its_form() {
+fn trap_37_an_error_body_is_read_whatever_its_form() {
     let table: [(&str, &[&str]); 9] = [
         (
             r#"{"error":{"code":"syncStateNotFound","message":"x","innerError":{"date":"y"}}}"#,
@@ -205,4 +205,12 @@ fn nulls_without_the_right_to_read_are_no_facts() {
     let hidden = json!({"id": ADA, "displayName": null, "mail": null, "accountEnabled": null});
     assert!(!object(&hidden).is_readable());
     assert!(object(&json!({"id": ADA, "accountEnabled": false})).is_readable());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_body_whatever_brings_the_reading_down(body in proptest::collection::vec(0_u8.., 0..200)) {
+        let _ = error_codes(&body);
+        let _ = serde_json::from_slice::<Page>(&body);
+    }
 }
