@@ -194,3 +194,6 @@ fn shift(total: &mut u64, before: bool, after: bool) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;
