@@ -95,6 +95,9 @@ pub enum Evidence {
     CompleteRead,
     /// Graph was asked for this very id and does not have it.
     ConfirmedById,
+    /// It follows from other observed state: a nested edge, a removed group, or a
+    /// difference that an earlier run saw and the guard withheld.
+    Derived,
 }
 
 impl Evidence {
@@ -104,7 +107,15 @@ impl Evidence {
             Self::DeltaTombstone => "delta_tombstone",
             Self::CompleteRead => "complete_read",
             Self::ConfirmedById => "confirmed_by_id",
+            Self::Derived => "derived",
         }
+    }
+
+    /// The evidence of a label, for rows read back.
+    pub fn parse(label: &str) -> Option<Self> {
+        [Self::DeltaTombstone, Self::CompleteRead, Self::ConfirmedById, Self::Derived]
+            .into_iter()
+            .find(|evidence| evidence.label() == label)
     }
 }
 

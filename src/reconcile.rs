@@ -3,4 +3,8 @@
 //! Decides everything and does nothing: no clock, no I/O, no async, no tokio, no
 //! diesel, no serde, no tracing. The same input gives the same plan, byte for byte.
 
+pub mod fold;
+pub mod guard;
+pub mod plan;
 pub mod report;
+pub mod world;

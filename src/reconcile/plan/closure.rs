@@ -1,0 +1,63 @@
+//! Effective membership: who is in a group over nested groups, cycles included.
+//!
+//! Works upwards, from a person to the groups above: so its cost follows the people
+//! whose edges changed, not the size of the groups.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::groups::Groups;
+use crate::directory::ObjectId;
+use crate::reconcile::world::{MemberRead, State, World};
+
+/// Answers "which groups is this person in", remembering what lies above each group.
+pub(super) struct Closure<'w> {
+    world: &'w World,
+    groups: &'w Groups,
+    above: RefCell<BTreeMap<ObjectId, Rc<BTreeSet<ObjectId>>>>,
+}
+
+impl<'w> Closure<'w> {
+    pub(super) fn new(world: &'w World, groups: &'w Groups) -> Self {
+        Self { world, groups, above: RefCell::default() }
+    }
+
+    /// The groups, among those that have a row, that `user` is an effective member of.
+    ///
+    /// A removed group keeps its own members but passes none to its parents; a group
+    /// never read gives nothing.
+    pub(super) fn of(&self, user: ObjectId) -> BTreeSet<ObjectId> {
+        let mut all = BTreeSet::new();
+        for direct in self.parents(user) {
+            all.extend(self.above(direct).iter().copied());
+        }
+        all
+    }
+
+    /// `group` itself and every group that its members belong to through it.
+    fn above(&self, group: ObjectId) -> Rc<BTreeSet<ObjectId>> {
+        if let Some(known) = self.above.borrow().get(&group) {
+            return Rc::clone(known);
+        }
+        let mut reached = BTreeSet::from([group]);
+        let mut open = vec![group];
+        while let Some(next) = open.pop() {
+            if self.groups.state(next) != Some(State::Live) {
+                continue;
+            }
+            open.extend(self.parents(next).filter(|parent| reached.insert(*parent)));
+        }
+        reached.retain(|id| self.groups.state(*id).is_some());
+        let reached = Rc::new(reached);
+        self.above.borrow_mut().insert(group, Rc::clone(&reached));
+        reached
+    }
+
+    fn parents(&self, member: ObjectId) -> impl Iterator<Item = ObjectId> {
+        let direct = self.world.parents.get(&member).map_or(&[][..], Vec::as_slice);
+        direct.iter().copied().filter(|parent| {
+            self.world.groups.get(parent).is_some_and(|group| group.members != MemberRead::Never)
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! Which groups the platform sees, under which name, and whether they give access.
+
+use std::collections::BTreeMap;
+
+use super::{Change, Draft, Removal};
+use crate::directory::{Evidence, ObjectId};
+use crate::reconcile::world::{GroupRow, ObservedGroup, Presence, State};
+
+/// The decided state of each group in play, after this plan.
+pub(super) struct Groups {
+    after: BTreeMap<ObjectId, GroupRow>,
+}
+
+impl Groups {
+    /// The group's decided state; `None` for a group that has no row, or is purged.
+    pub(super) fn state(&self, id: ObjectId) -> Option<State> {
+        self.after.get(&id).and_then(|row| row.state)
+    }
+
+    /// The group's name as the platform sees it.
+    pub(super) fn name(&self, id: ObjectId) -> Option<&str> {
+        self.after.get(&id).map(|row| row.display_name.as_str())
+    }
+}
+
+/// Plans the affected groups.
+pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
+    let world = draft.world;
+    let mut after = world.group_rows.clone();
+    for id in &world.affected_groups {
+        let Some(seen) = world.groups.get(id) else { continue };
+        let before = world.group_rows.get(id);
+        let (wanted, evidence) = if world.purge_groups.contains(id) && is_removed(before) {
+            if !draft.may_remove(|| Removal::Group(*id)) {
+                continue;
+            }
+            (None, Some(Evidence::ConfirmedById))
+        } else {
+            let Some(wanted) = desired(draft, *id, before, seen) else { continue };
+            let evidence = match seen.presence {
+                Presence::Gone(_, evidence) if wanted.state == Some(State::Removed) => {
+                    Some(evidence)
+                }
+                _ => None,
+            };
+            (Some(wanted), evidence)
+        };
+        if before == wanted.as_ref() {
+            continue;
+        }
+        match &wanted {
+            Some(row) => after.insert(*id, row.clone()),
+            None => after.remove(id),
+        };
+        draft.plan.groups.push(Change {
+            key: *id,
+            before: before.cloned(),
+            after: wanted,
+            evidence,
+        });
+    }
+    Groups { after }
+}
+
+fn is_removed(row: Option<&GroupRow>) -> bool {
+    row.is_some_and(|row| row.state == Some(State::Removed))
+}
+
+/// The row a group should have; `None` where none is to be made.
+fn desired(
+    draft: &mut Draft<'_>,
+    id: ObjectId,
+    before: Option<&GroupRow>,
+    seen: &ObservedGroup,
+) -> Option<GroupRow> {
+    let now = draft.policy.now;
+    let present = seen.presence.is_present();
+    let mut row = match before {
+        Some(row) => row.clone(),
+        None if !present => return None,
+        None => GroupRow {
+            id: None,
+            object_id: id,
+            display_name: String::new(),
+            created_at: now,
+            updated_at: now,
+            state: None,
+            removed_at: None,
+        },
+    };
+    let state = if present { State::Live } else { State::Removed };
+    let loses = row.state == Some(State::Live) && state == State::Removed;
+    if !loses || draft.may_remove(|| Removal::Group(id)) {
+        row.state = Some(state);
+    }
+    row.removed_at = match row.state {
+        Some(State::Removed) => row.removed_at.or(Some(now)),
+        _ => None,
+    };
+    if present {
+        // Graph cannot clear a group's name, but its schema allows null: fall back to the id.
+        let name = seen.facts.display_name.clone().unwrap_or_else(|| id.to_string());
+        if row.display_name != name {
+            row.display_name = name;
+            row.updated_at = now;
+        }
+    }
+    Some(row)
+}

@@ -1,0 +1,39 @@
+//! Who is an effective member of which group.
+
+use std::collections::BTreeSet;
+
+use super::closure::Closure;
+use super::users::Users;
+use super::{Draft, MembershipChange, Removal};
+use crate::directory::{Evidence, ObjectId};
+
+/// Plans the memberships of the affected users. A user's state never matters here: a
+/// disable is one status change, not hundreds of unlinks.
+pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>, users: &Users) {
+    let world = draft.world;
+    let none = BTreeSet::new();
+    for user in &world.affected_users {
+        let stored = world.memberships.get(user).unwrap_or(&none);
+        let wanted = if users.row(*user).is_some() { closure.of(*user) } else { BTreeSet::new() };
+        for group in stored.union(&wanted) {
+            let made = match (stored.contains(group), wanted.contains(group)) {
+                (false, true) => true,
+                (true, false) if draft.may_remove(|| Removal::Membership(*group, *user)) => false,
+                _ => continue,
+            };
+            let evidence = (!made).then(|| evidence(draft, *group, *user));
+            let products = Vec::new();
+            draft.plan.memberships.push(MembershipChange {
+                group: *group,
+                user: *user,
+                made,
+                evidence,
+                products,
+            });
+        }
+    }
+}
+
+fn evidence(draft: &Draft<'_>, group: ObjectId, user: ObjectId) -> Evidence {
+    draft.world.edge_evidence.get(&(group, user)).copied().unwrap_or(Evidence::Derived)
+}

@@ -1,0 +1,306 @@
+//! What the product registry asks for: products, links, owners.
+//!
+//! A name is resolved once and bound to an object id; it is never guessed and never
+//! followed to another object. Only what the registry made does it take away again;
+//! what existed before stays people's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::groups::Groups;
+use super::users::Users;
+use super::{Binding, Change, Draft, LinkChange, Removal};
+use crate::directory::{ObjectId, fold_case, person_key};
+use crate::reconcile::report::FindingKind;
+use crate::reconcile::world::{ProductRole, ProductRow, RegistryEntry, State};
+
+const GROUP_FINDINGS: &[FindingKind] = &[
+    FindingKind::RegistryGroupUnresolved,
+    FindingKind::RegistryGroupAmbiguous,
+    FindingKind::RegistryGroupTaken,
+];
+const OWNER_FINDINGS: &[FindingKind] =
+    &[FindingKind::RegistryOwnerUnresolved, FindingKind::RegistryOwnerAmbiguous];
+
+/// Plans products, links and owners' memberships; nothing where no registry is configured.
+pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, users: &Users) {
+    let Some(wanted) = &draft.world.registry.wanted else { return };
+    decide_products(draft, wanted);
+    let bound_groups = bind_groups(draft, wanted, groups);
+    let bound_owners = bind_owners(draft, wanted, users);
+    decide_links(draft, wanted, &bound_groups);
+    decide_members(draft, wanted, &bound_owners);
+    end_bindings(draft, wanted);
+    resolve_forgotten(draft);
+}
+
+fn decide_products(draft: &mut Draft<'_>, wanted: &[RegistryEntry]) {
+    let now = draft.policy.now;
+    for entry in wanted {
+        let description = Some(entry.description.clone());
+        let before = draft.world.products.get(&entry.product);
+        let after = match before {
+            None => ProductRow {
+                id: None,
+                name: entry.product.clone(),
+                description,
+                created_at: now,
+                updated_at: now,
+                ours: true,
+            },
+            Some(row) if row.ours && row.description != description => {
+                ProductRow { description, updated_at: now, ..row.clone() }
+            }
+            Some(_) => continue,
+        };
+        let before = before.cloned();
+        let key = entry.product.clone();
+        draft.plan.products.push(Change { key, before, after: Some(after), evidence: None });
+    }
+    draft.plan.products.sort_by(|a, b| a.key.cmp(&b.key));
+}
+
+/// The group of each registry name that has one.
+fn bind_groups(
+    draft: &mut Draft<'_>,
+    wanted: &[RegistryEntry],
+    groups: &Groups,
+) -> BTreeMap<String, ObjectId> {
+    let names: BTreeMap<String, &str> = wanted
+        .iter()
+        .flat_map(|e| &e.groups)
+        .map(|name| (fold_case(name), name.as_str()))
+        .collect();
+    let mut bound = BTreeMap::new();
+    for (key, name) in names {
+        let stored = draft.world.registry.group_bindings.get(&key).copied();
+        let candidates = draft.world.registry.candidates.get(&key);
+        if candidates.is_some() {
+            draft.evaluate(GROUP_FINDINGS, name);
+        }
+        if let Some(id) = stored {
+            bound.insert(key.clone(), id);
+        }
+        let Some(candidates) = candidates else { continue };
+        match (stored, candidates.len()) {
+            (Some(id), _) => {
+                let others = candidates.iter().filter(|other| **other != id).count();
+                if others > 0 {
+                    let called = groups.name(id).unwrap_or("a group that is gone");
+                    let why = format!(
+                        "bound to {id} ({called}), but {others} other group(s) carry this name now; binding anew needs a person"
+                    );
+                    draft.raise(FindingKind::RegistryGroupTaken, name, why);
+                }
+            }
+            (None, 0) => {
+                let why = "no group of the tenant has this name; correct the registry or create the group";
+                draft.raise(FindingKind::RegistryGroupUnresolved, name, why);
+            }
+            (None, 1) => {
+                let id = *candidates.first().expect("one candidate");
+                bound.insert(key.clone(), id);
+                draft.plan.bindings.push(Binding { owner: false, name: key, object: Some(id) });
+            }
+            (None, n) => {
+                let why = format!("{n} groups of the tenant have this name; rename all but one");
+                draft.raise(FindingKind::RegistryGroupAmbiguous, name, why);
+            }
+        }
+    }
+    // A group that has no row yet cannot be linked: it is in scope from now on, and
+    // is linked as soon as it was read.
+    bound.retain(|_, id| groups.state(*id).is_some());
+    bound
+}
+
+/// The person behind each owner key that means exactly one.
+fn bind_owners(
+    draft: &mut Draft<'_>,
+    wanted: &[RegistryEntry],
+    users: &Users,
+) -> BTreeMap<String, ObjectId> {
+    let names: BTreeMap<String, &str> = wanted
+        .iter()
+        .filter_map(|entry| entry.owner.as_deref())
+        .map(|name| (person_key(name), name))
+        .collect();
+    let mut people = draft.world.registry.owners.clone();
+    for (id, row) in users.rows() {
+        let key = person_key(&row.name);
+        let candidate = row.identity.as_ref().is_some_and(|i| i.state == State::Live && !i.guest);
+        for (name, ids) in &mut people {
+            if *name != key || !candidate {
+                ids.remove(&id);
+            }
+        }
+        if candidate && names.contains_key(&key) {
+            people.entry(key).or_default().insert(id);
+        }
+    }
+    let mut bound = BTreeMap::new();
+    for (key, name) in names {
+        draft.evaluate(OWNER_FINDINGS, name);
+        let none = BTreeSet::new();
+        let candidates = people.get(&key).unwrap_or(&none);
+        match (draft.world.registry.owner_bindings.get(&key), candidates.len()) {
+            (Some(id), _) => {
+                bound.insert(key, *id);
+            }
+            (None, 1) => {
+                let id = *candidates.first().expect("one candidate");
+                bound.insert(key.clone(), id);
+                draft.plan.bindings.push(Binding { owner: true, name: key, object: Some(id) });
+            }
+            (None, 0) => {
+                let why = "no live person in scope has this name; the owner gets no membership";
+                draft.raise(FindingKind::RegistryOwnerUnresolved, name, why);
+            }
+            (None, n) => {
+                let why = format!("{n} live people have this name; the owner gets no membership");
+                draft.raise(FindingKind::RegistryOwnerAmbiguous, name, why);
+            }
+        }
+    }
+    bound.retain(|_, id| users.row(*id).is_some() || draft.world.identities.contains_key(id));
+    bound
+}
+
+fn decide_links(
+    draft: &mut Draft<'_>,
+    wanted: &[RegistryEntry],
+    bound: &BTreeMap<String, ObjectId>,
+) {
+    let desired: BTreeSet<(String, ObjectId)> = wanted
+        .iter()
+        .flat_map(|entry| entry.groups.iter().map(move |group| (entry, group)))
+        .filter_map(|(entry, group)| Some((entry.product.clone(), *bound.get(&fold_case(group))?)))
+        .collect();
+    let world = draft.world;
+    let exists = |product: &String, group: &ObjectId| {
+        world.links.get(group).is_some_and(|products| products.contains(product))
+    };
+    let mut changes = Vec::new();
+    for (product, group) in &desired {
+        if !exists(product, group) {
+            changes.push(LinkChange { product: product.clone(), group: *group, made: true });
+        }
+    }
+    let unreadable = unresolved_products(wanted, bound);
+    for (product, group) in &world.registry.links {
+        let named = desired.contains(&(product.clone(), *group));
+        if !named
+            && exists(product, group)
+            && !unreadable.contains(product.as_str())
+            && draft.may_remove(|| Removal::Link(product.clone(), *group))
+        {
+            changes.push(LinkChange { product: product.clone(), group: *group, made: false });
+        }
+    }
+    changes.sort_by(|a, b| (&a.product, a.group, a.made).cmp(&(&b.product, b.group, b.made)));
+    draft.plan.links = changes;
+}
+
+/// Products with a group name that means nothing at the moment: what they had is not
+/// taken away on the strength of a name that cannot be resolved.
+fn unresolved_products<'e>(
+    wanted: &'e [RegistryEntry],
+    bound: &BTreeMap<String, ObjectId>,
+) -> BTreeSet<&'e str> {
+    wanted
+        .iter()
+        .filter(|entry| entry.groups.iter().any(|group| !bound.contains_key(&fold_case(group))))
+        .map(|entry| entry.product.as_str())
+        .collect()
+}
+
+fn decide_members(
+    draft: &mut Draft<'_>,
+    wanted: &[RegistryEntry],
+    bound: &BTreeMap<String, ObjectId>,
+) {
+    let world = draft.world;
+    let mut desired = BTreeSet::new();
+    let mut undecided = BTreeSet::new();
+    for entry in wanted {
+        match entry.owner.as_deref().map(|owner| bound.get(&person_key(owner))) {
+            Some(Some(id)) => {
+                desired.insert((entry.product.clone(), *id));
+            }
+            Some(None) => {
+                undecided.insert(entry.product.as_str());
+            }
+            None => {}
+        }
+    }
+    let mut changes: Vec<super::ProductMemberChange> = Vec::new();
+    for key in &desired {
+        let ours = world.registry.members.get(key).copied();
+        let present = world.product_members.get(&key.1).and_then(|products| products.get(&key.0));
+        let before = match (ours, present) {
+            (Some(ProductRole::Admin), _) => continue,
+            (Some(role), _) => Some(role),
+            // A membership made by people stays as people made it.
+            (None, Some(_)) => continue,
+            (None, None) => None,
+        };
+        let after = Some(ProductRole::Admin);
+        changes.push(Change { key: key.clone(), before, after, evidence: None });
+    }
+    for (key, role) in &world.registry.members {
+        if !desired.contains(key)
+            && !undecided.contains(key.0.as_str())
+            && draft.may_remove(|| Removal::ProductMember(key.0.clone(), key.1))
+        {
+            changes.push(Change {
+                key: key.clone(),
+                before: Some(*role),
+                after: None,
+                evidence: None,
+            });
+        }
+    }
+    changes.sort_by(|a, b| a.key.cmp(&b.key));
+    draft.plan.members = changes;
+}
+
+/// A name that the registry gives up is free to be resolved anew one day.
+fn end_bindings(draft: &mut Draft<'_>, wanted: &[RegistryEntry]) {
+    let groups: BTreeSet<String> =
+        wanted.iter().flat_map(|e| &e.groups).map(|n| fold_case(n)).collect();
+    let owners: BTreeSet<String> =
+        wanted.iter().filter_map(|e| e.owner.as_deref()).map(person_key).collect();
+    let registry = &draft.world.registry;
+    let ended = registry
+        .group_bindings
+        .keys()
+        .filter(|name| !groups.contains(*name))
+        .map(|name| (false, name))
+        .chain(
+            registry
+                .owner_bindings
+                .keys()
+                .filter(|name| !owners.contains(*name))
+                .map(|name| (true, name)),
+        );
+    for (owner, name) in ended {
+        draft.plan.bindings.push(Binding { owner, name: name.clone(), object: None });
+    }
+}
+
+/// Findings about names that the registry holds no more are over.
+fn resolve_forgotten(draft: &mut Draft<'_>) {
+    let Some(wanted) = &draft.world.registry.wanted else { return };
+    let names: BTreeSet<&str> = wanted
+        .iter()
+        .flat_map(|entry| entry.groups.iter().map(String::as_str).chain(entry.owner.as_deref()))
+        .collect();
+    let forgotten: Vec<(FindingKind, String)> = draft
+        .world
+        .open_findings
+        .keys()
+        .filter(|(kind, _)| GROUP_FINDINGS.contains(kind) || OWNER_FINDINGS.contains(kind))
+        .filter(|(_, subject)| !names.contains(subject.as_str()))
+        .cloned()
+        .collect();
+    draft.evaluated.extend(forgotten);
+}

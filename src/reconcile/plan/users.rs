@@ -1,0 +1,245 @@
+//! Which people the platform sees, in which state and role.
+//!
+//! Addresses are dealt out in [`super::addresses`], because one person's may depend
+//! on everybody else's.
+
+use std::collections::BTreeMap;
+
+use super::addresses::{self, Address, Claim};
+use super::closure::Closure;
+use super::{Change, Draft, Removal};
+use crate::directory::{Evidence, ObjectId};
+use crate::reconcile::report::FindingKind;
+use crate::reconcile::world::{
+    Identity, ObservedUser, Policy, Presence, Purge, Role, State, UserRow, preferred_address,
+};
+
+/// The findings that this step looks at, one subject a user.
+const FINDINGS: &[FindingKind] = &[
+    FindingKind::UserWithoutAddress,
+    FindingKind::AddressConflict,
+    FindingKind::AdoptionWaits,
+    FindingKind::TombstoneKept,
+];
+
+/// The rows of the people in play, after this plan.
+pub(super) struct Users {
+    after: BTreeMap<ObjectId, Option<UserRow>>,
+}
+
+impl Users {
+    /// The row of an affected user: `None` if it has none or is purged.
+    pub(super) fn row(&self, id: ObjectId) -> Option<&UserRow> {
+        self.after.get(&id).and_then(Option::as_ref)
+    }
+
+    /// Every affected user that has a row.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (ObjectId, &UserRow)> {
+        self.after.iter().filter_map(|(id, row)| row.as_ref().map(|row| (*id, row)))
+    }
+}
+
+/// A user on the way to its row.
+struct Candidate<'w> {
+    seen: &'w ObservedUser,
+    before: Option<&'w UserRow>,
+    state: State,
+    role: (Role, bool),
+}
+
+/// Plans the affected users.
+pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>) -> Users {
+    let world = draft.world;
+    let mut after: BTreeMap<ObjectId, Option<UserRow>> = BTreeMap::new();
+    let mut candidates: BTreeMap<ObjectId, Candidate<'_>> = BTreeMap::new();
+    for id in &world.affected_users {
+        let before = world.identities.get(id);
+        after.insert(*id, before.cloned());
+        draft.evaluate(FINDINGS, id);
+        let Some(seen) = world.users.get(id) else { continue };
+        if purge(draft, *id, before) {
+            after.insert(*id, None);
+        } else if let Some(candidate) = candidate(draft, closure, *id, seen, before) {
+            candidates.insert(*id, candidate);
+        }
+    }
+    let claims = candidates.iter().map(|(id, candidate)| (*id, claim(candidate))).collect();
+    let mut addresses = addresses::deal(draft, &claims);
+    for (id, candidate) in &candidates {
+        if let Some(address) = addresses.users.remove(id) {
+            after.insert(*id, Some(row(*id, candidate, address, draft.policy)));
+        }
+    }
+    for (id, row) in addresses.surrendered {
+        after.insert(id, Some(row));
+    }
+    note_changes(draft, &after);
+    Users { after }
+}
+
+/// Whether the user goes for good in this plan.
+fn purge(draft: &mut Draft<'_>, id: ObjectId, before: Option<&UserRow>) -> bool {
+    let removed = before.is_some_and(|row| row.state() == State::Removed);
+    match draft.world.purge_users.get(&id) {
+        Some(Purge::Free) if removed => draft.may_remove(|| Removal::User(id)),
+        Some(Purge::HeldByHistory) if removed => {
+            let message =
+                "gone for longer than the retention, but history points to the row, so it stays";
+            draft.raise(FindingKind::TombstoneKept, id, message);
+            false
+        }
+        _ => false,
+    }
+}
+
+/// What the user should become, or `None` where it has no row and gets none.
+fn candidate<'w>(
+    draft: &mut Draft<'w>,
+    closure: &Closure<'_>,
+    id: ObjectId,
+    seen: &'w ObservedUser,
+    before: Option<&'w UserRow>,
+) -> Option<Candidate<'w>> {
+    let groups = closure.of(id);
+    let stored = before.map(UserRow::state);
+    let mut state = match (seen.presence, seen.facts.enabled) {
+        (Presence::Gone(..), _) => State::Removed,
+        (Presence::Present, Some(true)) => State::Live,
+        (Presence::Present, Some(false)) => State::Disabled,
+        // Unknown changes nothing; a new user is not live (trap 32).
+        (Presence::Present, None) => stored.unwrap_or(State::Disabled),
+    };
+    if before.is_none() {
+        let policy = draft.policy;
+        let wanted = state != State::Removed
+            && (policy.include_guests || !seen.facts.guest)
+            && (policy.include_disabled || state == State::Live)
+            && (!policy.members_only || !groups.is_empty());
+        if !wanted {
+            return None;
+        }
+    }
+    if stored == Some(State::Live)
+        && state != State::Live
+        && !draft.may_remove(|| Removal::User(id))
+    {
+        state = State::Live;
+    }
+    let is_admin = groups.iter().any(|group| draft.policy.admin_groups.contains(group));
+    let role = role(draft, id, before, is_admin);
+    Some(Candidate { seen, before, state, role })
+}
+
+/// The role, and whether it is the daemon's to take back.
+fn role(
+    draft: &mut Draft<'_>,
+    id: ObjectId,
+    before: Option<&UserRow>,
+    is_admin: bool,
+) -> (Role, bool) {
+    let had = before.map_or(Role::User, |row| row.role);
+    let granted =
+        before.and_then(|row| row.identity.as_ref()).is_some_and(|identity| identity.admin_granted);
+    if draft.policy.admin_groups.is_empty() {
+        return (had, granted);
+    }
+    match (is_admin, had, granted) {
+        (true, Role::User, _) => (Role::Admin, true),
+        (false, Role::Admin, true) if draft.may_remove(|| Removal::Role(id)) => (Role::User, false),
+        (false, Role::User, true) => (Role::User, false),
+        _ => (had, granted),
+    }
+}
+
+/// What the user asks for when addresses are dealt out.
+fn claim<'w>(candidate: &Candidate<'w>) -> Claim<'w> {
+    let Candidate { seen, before, state, .. } = candidate;
+    let keeps = *state == State::Removed || !seen.presence.is_present();
+    Claim {
+        primary: preferred_address(&seen.facts).filter(|_| !keeps),
+        fallback: seen.facts.upn.as_deref().filter(|_| !keeps),
+        row: *before,
+        keeps,
+        removed: *state == State::Removed,
+        adopts: *state == State::Live && !seen.facts.guest,
+        guest: seen.facts.guest,
+    }
+}
+
+/// The row that follows from a candidate and the address dealt to it.
+fn row(id: ObjectId, candidate: &Candidate<'_>, address: Address, policy: &Policy) -> UserRow {
+    let Candidate { seen, before, state, role: (role, admin_granted) } = candidate;
+    let base = before.cloned().or(address.adopted);
+    let was = base.clone();
+    let removed_at = match state {
+        State::Removed => was
+            .as_ref()
+            .and_then(|row| row.identity.as_ref())
+            .and_then(|identity| identity.removed_at)
+            .or(Some(policy.now)),
+        _ => None,
+    };
+    let observed_name = seen.facts.display_name.as_deref().filter(|_| seen.presence.is_present());
+    let name = match (observed_name, &was) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(row)) => row.name.clone(),
+        (None, None) => address.email.clone(),
+    };
+    let mut row = UserRow {
+        id: was.as_ref().and_then(|row| row.id),
+        email: address.email,
+        name,
+        role: if was.is_some() && before.is_none() {
+            adopted_role(was.as_ref(), *role)
+        } else {
+            *role
+        },
+        created_at: was.as_ref().map_or(policy.now, |row| row.created_at),
+        updated_at: policy.now,
+        identity: Some(Identity {
+            object_id: id,
+            state: *state,
+            guest: seen.facts.guest,
+            claimed_email: address.claimed,
+            admin_granted: *admin_granted,
+            removed_at,
+        }),
+    };
+    if let Some(was) = was
+        && (&was.email, &was.name, was.role) == (&row.email, &row.name, row.role)
+    {
+        row.updated_at = was.updated_at;
+    }
+    row
+}
+
+/// An adopted row never loses a role by being adopted.
+fn adopted_role(was: Option<&UserRow>, role: Role) -> Role {
+    match (was.map(|row| row.role), role) {
+        (Some(Role::Admin), _) | (_, Role::Admin) => Role::Admin,
+        _ => Role::User,
+    }
+}
+
+fn note_changes(draft: &mut Draft<'_>, after: &BTreeMap<ObjectId, Option<UserRow>>) {
+    let world = draft.world;
+    for (id, row) in after {
+        let before = world.identities.get(id).cloned().or_else(|| {
+            let adopted = row.as_ref()?.id?;
+            world
+                .hand_made
+                .iter()
+                .find(|made| made.row.id == Some(adopted))
+                .map(|made| made.row.clone())
+        });
+        if before == *row {
+            continue;
+        }
+        let evidence = match (world.users.get(id).map(|user| user.presence), row) {
+            (_, None) => Some(Evidence::ConfirmedById),
+            (Some(Presence::Gone(_, evidence)), Some(_)) => Some(evidence),
+            _ => None,
+        };
+        draft.plan.users.push(Change { key: *id, before, after: row.clone(), evidence });
+    }
+}
