@@ -95,6 +95,22 @@ impl Config {
         from.finish().map(|()| config)
     }
 
+    /// What a running process makes of `new`: everything is taken as a whole, except
+    /// keys that are only read at the start. Those stay, and are named.
+    pub fn succeeded_by(&self, new: Self) -> (Self, Vec<&'static str>) {
+        let restart_needed = self.restart_needed(&new);
+        let config = Self {
+            database: self.database.clone(),
+            // A tenant that changed under a running daemon would mix two directories.
+            identity: Identity { tenant_id: self.identity.tenant_id, ..new.identity },
+            schedule: Schedule { stop_grace: self.schedule.stop_grace, ..new.schedule },
+            http: self.http.clone(),
+            log: Log { format: self.log.format, ..new.log },
+            ..new
+        };
+        (config, restart_needed)
+    }
+
     /// Keys that differ in `new` but are only read when the process starts.
     pub fn restart_needed(&self, new: &Self) -> Vec<&'static str> {
         let (database, other) = (&self.database, &new.database);

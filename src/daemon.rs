@@ -6,6 +6,7 @@
 mod board;
 mod clock;
 mod heartbeat;
+mod life;
 mod requests;
 mod schedule;
 mod shutdown;
@@ -17,6 +18,7 @@ mod turns;
 pub use board::Board;
 pub use clock::Clock;
 pub use heartbeat::Heartbeat;
+pub use life::{Daemon, DaemonError};
 pub use requests::{Request, Requests};
 pub use schedule::{Follower, Ticker, Timetable};
 pub use shutdown::{Shutdown, Stopped, Stopper};

@@ -3,7 +3,6 @@
 //! Owns which keys belong to which kind of credential. Must not get tokens, and must
 //! not show any value of this section: people paste secrets into neighbouring keys.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use url::Url;

@@ -2,7 +2,6 @@
 //!
 //! Owns ranges and their reasons. Must not read secrets or relate distant keys.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

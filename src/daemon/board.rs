@@ -49,6 +49,13 @@ impl Board {
         self.status.send_modify(|status| status.next = next);
     }
 
+    /// When a run of each mode last succeeded, from before this process.
+    pub fn succeeded_before(&self, times: &BTreeMap<Mode, DateTime<Utc>>) {
+        self.metrics.last_success(times);
+        let times = times.iter().map(|(mode, time)| (mode.label().to_owned(), *time)).collect();
+        self.status.send_modify(|status| status.last_success = times);
+    }
+
     /// A run begins.
     pub fn run_begins(&self, request: Request) {
         let now = self.clock.now();
@@ -59,7 +66,8 @@ impl Board {
     /// A run has ended.
     pub fn run_ended(&self, report: &Report) {
         self.status.send_modify(|status| status.end(report));
-        self.metrics.observe(report, self.status.borrow().consecutive_failures);
+        self.metrics.observe(report);
+        self.metrics.consecutive_failures(self.status.borrow().consecutive_failures);
     }
 
     /// Another configuration is in use; these of its keys are not.
@@ -69,7 +77,8 @@ impl Board {
         self.status.send_modify(|status| {
             status.config.loaded_at = now;
             status.config.reload_failed = false;
-            status.config.restart_needed = restart_needed.iter().map(|key| (*key).to_owned()).collect();
+            status.config.restart_needed =
+                restart_needed.iter().map(|key| (*key).to_owned()).collect();
         });
     }
 

@@ -52,7 +52,10 @@ impl Timetable {
         now: DateTime<Utc>,
     ) -> Self {
         let delay = delay(tenant, schedule.full_jitter);
-        let modes = [(Mode::Full, &schedule.full, delay), (Mode::Delta, &schedule.delta, TimeDelta::zero())];
+        let modes = [
+            (Mode::Full, &schedule.full, delay),
+            (Mode::Delta, &schedule.delta, TimeDelta::zero()),
+        ];
         let entries = modes.into_iter().filter_map(|(mode, cron, delay)| {
             let mut entry = Entry { mode, cron: cron.clone()?, delay, next: None };
             entry.advance(last.get(&mode).copied().unwrap_or(now).min(now), schedule.time_zone);
@@ -113,7 +116,9 @@ impl Ticker {
         // Room for one: ticks nobody took are not worth keeping.
         let (tick, ticks) = mpsc::channel(1);
         let mut scheduler = JobScheduler::new().await?;
-        let job = Job::new("* * * * * *", move |_, _| drop(tick.try_send(())))?;
+        let job = Job::new("* * * * * *", move |_, _| {
+            let _ = tick.try_send(());
+        })?;
         scheduler.add(job).await?;
         if let Err(error) = scheduler.start().await {
             scheduler.shutdown().await?;
@@ -127,7 +132,10 @@ impl Ticker {
     pub(super) async fn drive(mut self, follower: Follower, shutdown: Shutdown) {
         let followed = shutdown.unless_stopped(follower.follow(&mut self.ticks)).await;
         if followed.is_ok() {
-            tracing::error!(seconds = TICKER_SILENCE_MAX.as_secs(), "the scheduler stopped ticking");
+            tracing::error!(
+                seconds = TICKER_SILENCE_MAX.as_secs(),
+                "the scheduler stopped ticking"
+            );
         }
         if let Err(error) = self.scheduler.shutdown().await {
             tracing::debug!(%error, "the scheduler did not shut down");
@@ -170,8 +178,12 @@ impl Follower {
 
     fn timetable(&mut self) -> Timetable {
         let config = Arc::clone(&self.config.borrow_and_update());
-        let timetable =
-            Timetable::new(&config.schedule, config.identity.tenant_id, &self.last, self.clock.now());
+        let timetable = Timetable::new(
+            &config.schedule,
+            config.identity.tenant_id,
+            &self.last,
+            self.clock.now(),
+        );
         self.board.next_runs(&timetable.next());
         timetable
     }

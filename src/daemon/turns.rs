@@ -146,7 +146,10 @@ impl<R: Runner> Turns<R> {
         let (config, restart_needed) = self.config.borrow().succeeded_by(new);
         let config = Arc::new(config);
         if !restart_needed.is_empty() {
-            tracing::warn!(keys = restart_needed.join(", "), "these keys take a restart, and stay as they were");
+            tracing::warn!(
+                keys = restart_needed.join(", "),
+                "these keys take a restart, and stay as they were"
+            );
         }
         for warning in &config.warnings {
             tracing::warn!("{warning}");
@@ -174,7 +177,7 @@ fn stand_by(request: Request) {
 fn log(report: &Report) {
     use crate::reconcile::report::Outcome;
     let Report { run_id, mode, trigger, outcome, drift, withheld, reading, .. } = report;
-    let seconds = (report.finished_at - *&report.started_at).as_seconds_f64();
+    let seconds = (report.finished_at - report.started_at).as_seconds_f64();
     macro_rules! line {
         ($level:ident, $($failure:tt)*) => {
             tracing::$level!(
