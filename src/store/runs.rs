@@ -10,6 +10,7 @@ use super::schema::{
 };
 use super::types::{Id, Json, Time};
 use super::{Doing, Error, Tx};
+use crate::directory::Mode;
 use crate::reconcile::report::Totals;
 
 #[derive(Queryable, Insertable)]
@@ -79,6 +80,23 @@ impl Tx<'_> {
                 report: row.report.0,
             })
             .collect())
+    }
+
+    /// When a run of each mode last ended well.
+    pub fn last_successes(&mut self) -> Result<Vec<(Mode, DateTime<Utc>)>, Error> {
+        let mut times = Vec::new();
+        for mode in [Mode::Full, Mode::Delta] {
+            let time: Option<Time> = dirsync_runs::table
+                .filter(dirsync_runs::mode.eq(mode.label()))
+                .filter(dirsync_runs::outcome.eq_any(["applied", "unchanged", "held"]))
+                .select(dirsync_runs::finished_at)
+                .order(dirsync_runs::finished_at.desc())
+                .first(self.conn)
+                .optional()
+                .doing("reading the last success")?;
+            times.extend(time.map(|time| (mode, time.0)));
+        }
+        Ok(times)
     }
 
     /// Deletes runs that ended before `limit`; returns how many.
