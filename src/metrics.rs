@@ -32,8 +32,17 @@ pub const ENDPOINTS: &[&str] = &[
 ];
 
 /// Why a request is sent again, as labels: what is not among them counts as `other`.
-pub const RETRY_REASONS: &[&str] =
-    &["throttled", "server_error", "timeout", "connect", "broken", "cut", "token", "page_expired", "other"];
+pub const RETRY_REASONS: &[&str] = &[
+    "throttled",
+    "server_error",
+    "timeout",
+    "connect",
+    "broken",
+    "cut",
+    "token",
+    "page_expired",
+    "other",
+];
 
 /// All metrics, and the means to render them.
 pub struct Metrics {

@@ -73,8 +73,12 @@ fn identity(config: &Config) -> IdentitySettings {
     let (kind, client_id) = match &from.credential {
         Credential::ClientSecret { client_id, .. } => (IdentityKind::ClientSecret, Some(client_id)),
         Credential::Certificate { client_id, .. } => (IdentityKind::Certificate, Some(client_id)),
-        Credential::WorkloadIdentity { client_id, .. } => (IdentityKind::WorkloadIdentity, Some(client_id)),
-        Credential::ManagedIdentity { client_id } => (IdentityKind::ManagedIdentity, client_id.as_ref()),
+        Credential::WorkloadIdentity { client_id, .. } => {
+            (IdentityKind::WorkloadIdentity, Some(client_id))
+        }
+        Credential::ManagedIdentity { client_id } => {
+            (IdentityKind::ManagedIdentity, client_id.as_ref())
+        }
         Credential::AzureCli => (IdentityKind::AzureCli, None),
     };
     let client_id = client_id.map(ToString::to_string).unwrap_or_default();
@@ -206,7 +210,9 @@ impl Service {
                 let message = stopped.to_string();
                 (Outcome::Failed, Some(Failure { kind: "run_timeout", message }))
             }
-            Setback::Failed(sync::Error::Store(store::Error::Superseded)) => (Outcome::Superseded, None),
+            Setback::Failed(sync::Error::Store(store::Error::Superseded)) => {
+                (Outcome::Superseded, None)
+            }
             Setback::Failed(error) => {
                 let failure = Failure { kind: error.kind(), message: Chain(&error).to_string() };
                 (Outcome::Failed, Some(failure))

@@ -48,6 +48,17 @@ pub enum Error {
     /// Another run committed since this one started.
     #[error("another run committed first")]
     Superseded,
+    /// Another daemon works on the embedded database.
+    #[error(
+        "another daemon works on this database (it holds {path}); stop it, or use PostgreSQL for several"
+    )]
+    Locked {
+        /// The lock's file.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
     /// The database belongs to another tenant.
     #[error(
         "this database holds tenant {stored}, but identity.tenant_id is {configured}; use another database"
@@ -86,6 +97,7 @@ impl Error {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Url => "database_url",
+            Self::Locked { .. } => "database_locked",
             Self::Unreachable(_) => "database_unreachable",
             Self::Conflict(_) => "database_conflict",
             Self::Superseded => "superseded",
@@ -171,6 +183,25 @@ impl Store {
     /// Which database it is.
     pub const fn backend(&self) -> Backend {
         self.backend
+    }
+
+    /// Keeps a second daemon out of an embedded database for as long as the lock lives.
+    /// PostgreSQL needs none: there the runs themselves are kept apart.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another daemon holds it.
+    pub fn lock_daemon(&self) -> Result<Option<std::fs::File>, Error> {
+        let Some(path) = self.settings.sqlite_path() else { return Ok(None) };
+        let path = format!("{path}.lock");
+        let locked = |source| Error::Locked { path: path.clone(), source };
+        let file = std::fs::File::create(&path).map_err(locked)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(locked(std::io::ErrorKind::WouldBlock.into()))
+            }
+            Err(std::fs::TryLockError::Error(source)) => Err(locked(source)),
+        }
     }
 
     /// Runs `work` on one consistent view of the database, writing nothing.

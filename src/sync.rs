@@ -133,6 +133,11 @@ impl Sync {
         &self.store
     }
 
+    /// What reading has cost since this client was made.
+    pub fn tally(&self) -> graph::Tally {
+        self.directory.tally()
+    }
+
     /// Begins a run: gives it an id and a time. The only place that asks the clock.
     pub fn begin(mode: Mode, trigger: Trigger) -> Run {
         let started_at = Utc::now().trunc_subsecs(6);

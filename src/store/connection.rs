@@ -59,6 +59,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The file of an embedded database.
+    pub(super) fn sqlite_path(&self) -> Option<&str> {
+        self.url.expose_secret().strip_prefix("sqlite://")
+    }
+}
+
 pub(super) type Connections = Pool<Manager>;
 pub(super) type Pooled = PooledConnection<Manager>;
 
