@@ -27,6 +27,10 @@ pub use report::{as_json, changes_by_word};
 
 /// What a run is told by configuration.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four switches of the configuration, none a state"
+)]
 pub struct Settings {
     /// The tenant, as its id is written in the database.
     pub tenant_id: String,

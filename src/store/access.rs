@@ -80,13 +80,6 @@ impl Tx<'_> {
             .select((products::id, products::name))
             .load(self.conn)
             .doing("reading products")?;
-        #[derive(QueryableByName)]
-        struct Count {
-            #[diesel(sql_type = diesel::sql_types::Integer)]
-            product_id: i32,
-            #[diesel(sql_type = diesel::sql_types::BigInt)]
-            people: i64,
-        }
         let counts: Vec<Count> = diesel::sql_query(
             "SELECT product_id, count(DISTINCT user_id) AS people FROM product_access GROUP BY product_id",
         )
@@ -138,6 +131,14 @@ impl Tx<'_> {
             .map(|way| way.via.split('\u{1f}').map(str::to_owned).collect())
             .unwrap_or_default())
     }
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    product_id: i32,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    people: i64,
 }
 
 #[diesel::dsl::auto_type]

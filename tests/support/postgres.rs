@@ -90,7 +90,7 @@ impl Cluster {
             .status()
             .unwrap();
         assert!(made.success(), "initdb failed");
-        let server = guarded(program("postgres"), &data, &socket);
+        let server = guarded(&program("postgres"), &data, &socket);
         let cluster = Self { dir, server };
         cluster.wait(&socket.join(".s.PGSQL.5432"));
         cluster
@@ -131,7 +131,7 @@ impl Cluster {
 
 /// A static is never dropped, so the server must end by itself: a shell between us and
 /// it reads a pipe that closes when this process ends, however it ends.
-fn guarded(server: Command, data: &Path, socket: &Path) -> Child {
+fn guarded(server: &Command, data: &Path, socket: &Path) -> Child {
     let script = r#""$0" "$@" & pid=$!; read -r _; kill -INT $pid; wait $pid"#;
     let mut command = Command::new("/bin/sh");
     command
