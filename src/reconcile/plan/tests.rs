@@ -8,9 +8,13 @@ mod access;
 mod addresses;
 mod adoption;
 mod groups;
+mod held;
 mod model;
+mod properties;
 mod registry;
+mod roles;
 mod script;
+mod tenants;
 mod users;
 
 use script::check;

@@ -34,7 +34,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, claims: &Claims<'_>) -> Adoption {
         let adopters: Vec<ObjectId> = adopters.copied().collect();
         match (adopters.as_slice(), wishes.known.contains(&address)) {
             ([only], false) => adopt(draft, &mut adoption, *only, &rows),
-            ([], _) => adoption
+            ([], false) => adoption
                 .waiting
                 .extend(newcomers.iter().filter(|id| claims[id].standing == Standing::Waits)),
             _ => {}
