@@ -5,7 +5,8 @@
 //! It is *closed*: of each affected user it holds every direct group, every group above
 //! those, with their rows, and every stored membership; of each address that an affected
 //! user may hold, claim or give up, every row that holds or claims it; of the registry,
-//! the row of each bound group, and row and product memberships of each bound owner.
+//! the row of each group that it links, binds or may bind, and row and product memberships
+//! of each owner likewise.
 //!
 //! Its affected sets are *complete*: what moved or was held; whoever stands, over any
 //! number of nested groups, below a group that moved (state, name and how well it was

@@ -7,6 +7,8 @@
 mod access;
 mod addresses;
 mod adoption;
+mod closed;
+mod furnished;
 mod groups;
 mod held;
 mod model;
@@ -15,6 +17,7 @@ mod registry;
 mod roles;
 mod script;
 mod tenants;
+mod times;
 mod users;
 
 use script::check;
