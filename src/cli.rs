@@ -1,0 +1,219 @@
+//! The command line: what can be asked for, and one function for each answer.
+//!
+//! Owns words, help texts and exit codes. Answers go to standard output, everything
+//! else to standard error. Only this module and `main` name `clap`.
+
+pub mod access;
+pub mod audit;
+pub mod check;
+pub mod completions;
+#[cfg(feature = "demo")]
+pub mod demo;
+mod exit;
+mod local;
+pub mod migrate;
+pub mod registry;
+pub mod resync;
+pub mod run;
+pub mod status;
+pub mod sync;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use exit::Exit;
+
+use crate::chain::Chain;
+use crate::config::{Config, Sources};
+
+/// The version with the revision it was built from.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} ({})", crate::VERSION, crate::REVISION));
+
+/// Keeps the Nexus Platform's users, Azure AD groups and product access equal to what
+/// Microsoft Graph says.
+#[derive(Debug, Parser)]
+#[command(name = "nexus-dirsync", version = VERSION.as_str(), propagate_version = true)]
+pub struct Cli {
+    /// Configuration file; later than the defaults, earlier than DIRSYNC__SECTION__KEY
+    /// in the environment [default: what DIRSYNC_CONFIG names]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Does what was asked for.
+pub async fn dispatch(command: &Command, context: &Context) -> Exit {
+    match command {
+        Command::Run => run::run(context).await,
+        Command::Sync(args) => sync::run(context, args).await,
+        Command::Migrate(args) => migrate::run(context, args).await,
+        Command::Check => check::run(context).await,
+        Command::Resync(args) => resync::run(context, args).await,
+        Command::Status(args) => status::run(context, args).await,
+        Command::Registry(command) => registry::run(context, command).await,
+        Command::Access(command) => access::run(context, command).await,
+        Command::Audit(command) => audit::run(context, command).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args).await,
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// Says why a command failed, causes included.
+fn failed(error: &(dyn std::error::Error + 'static)) -> Exit {
+    eprintln!("{}", Chain(error));
+    Exit::Failed
+}
+
+/// The same for what only another configuration can mend.
+fn unusable(error: &(dyn std::error::Error + 'static)) -> Exit {
+    eprintln!("{}", Chain(error));
+    Exit::Usage
+}
+
+/// Everything that can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: reconcile on schedule and on signals, serve HTTP, until stopped
+    Run,
+    /// Reconcile once, now
+    Sync(SyncArgs),
+    /// Bring the database to the schema of this version
+    Migrate(MigrateArgs),
+    /// Check configuration, database, token and Graph permissions, with remedies
+    Check,
+    /// Ask the running daemon for a run
+    Resync(ResyncArgs),
+    /// Show how the running daemon is doing
+    Status(StatusArgs),
+    /// Look at the product registry
+    #[command(subcommand)]
+    Registry(RegistryCommand),
+    /// Ask who has access to what, and why
+    #[command(subcommand)]
+    Access(AccessCommand),
+    /// Look at the audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Try it out: a simulated tenant, a database in memory, no set-up
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Arguments of `sync`.
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    /// Read everything in scope instead of what changed
+    #[arg(long)]
+    pub full: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Only tell whether there is something to do; exit code 1 if so
+    #[arg(long)]
+    pub check: bool,
+    /// Take the last migration back, for a rollback to the version before
+    #[arg(long, conflicts_with = "check")]
+    pub revert: bool,
+}
+
+/// Arguments of `resync`.
+#[derive(Debug, Args)]
+pub struct ResyncArgs {
+    /// Ask for a full run instead of a delta run
+    #[arg(long)]
+    pub full: bool,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print JSON, as /status serves it
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done with the registry.
+#[derive(Debug, Subcommand)]
+pub enum RegistryCommand {
+    /// Check the registry's form, and what its names mean in this database
+    Check {
+        /// The registry [default: what registry.file names]
+        file: Option<PathBuf>,
+    },
+}
+
+/// What can be asked about access.
+#[derive(Debug, Subcommand)]
+pub enum AccessCommand {
+    /// List who has access to a product
+    Who {
+        /// The product, by name
+        product: String,
+    },
+    /// Show every path on which a person has access to a product
+    Explain {
+        /// The person, by e-mail address
+        email: String,
+        /// The product, by name
+        product: String,
+    },
+}
+
+/// What can be done with the audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Rebuild the state from the audit log alone and compare it with the tables
+    Verify,
+}
+
+/// Arguments of `demo`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Show one round of changes and end
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// What every command is given.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where the configuration comes from.
+    pub sources: Sources,
+}
+
+impl Context {
+    /// The context of this process.
+    pub fn of_process(cli: &Cli) -> Self {
+        Self { sources: Sources::of_process(cli.config.clone()) }
+    }
+
+    /// The configuration. Problems are told right here, all of them.
+    pub fn config(&self) -> Result<Config, Exit> {
+        Config::load(&self.sources).map_err(|problems| {
+            eprintln!("{problems}");
+            Exit::Usage
+        })
+    }
+}

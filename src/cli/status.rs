@@ -1,0 +1,114 @@
+//! `status`: how the running daemon is doing, for people or as JSON.
+//!
+//! Owns the readable form of [`Status`]. Must not ask anybody but the daemon.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use super::{Context, Exit, StatusArgs, local};
+use crate::daemon::{Counts, LastRun, Status};
+
+/// Shows the status. Exit code 3 says that something is withheld, 1 that runs fail.
+pub async fn run(context: &Context, args: &StatusArgs) -> Exit {
+    let config = match context.config() {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let status = match local::status(&config.http).await {
+        Ok(status) => status,
+        Err(error) => {
+            error.tell();
+            return Exit::Failed;
+        }
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&status).expect("a status is plain data"));
+    } else {
+        print!("{}", Readable(&status));
+    }
+    exit_of(&status)
+}
+
+fn exit_of(status: &Status) -> Exit {
+    if status.consecutive_failures > 0 {
+        Exit::Failed
+    } else if status.withheld != Counts::default() {
+        Exit::Held
+    } else {
+        Exit::Done
+    }
+}
+
+/// The status, one fact a line.
+struct Readable<'a>(&'a Status);
+
+impl fmt::Display for Readable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(status) = self;
+        let role = if status.leader { "leads" } else { "stands by" };
+        let Status { version, revision, pid, .. } = status;
+        writeln!(f, "nexus-dirsync {version} ({revision}), process {pid}, {role}")?;
+        writeln!(f, "started            {}", time(status.started_at))?;
+        if let Some(running) = &status.running {
+            let since = time(running.since);
+            writeln!(f, "running            {} ({}) since {since}", running.mode, running.trigger)?;
+        }
+        for (mode, last) in &status.last {
+            writeln!(f, "{:<19}{}", format!("last {mode}"), Line(last))?;
+        }
+        for (mode, at) in &status.last_success {
+            writeln!(f, "{:<19}{}", format!("last good {mode}"), time(*at))?;
+        }
+        for (mode, at) in &status.next {
+            writeln!(f, "{:<19}{}", format!("next {mode}"), time(*at))?;
+        }
+        if let Some(totals) = status.totals {
+            writeln!(f, "keeps              {}", Amounts(totals))?;
+        }
+        if status.withheld != Counts::default() {
+            writeln!(f, "WITHHELD           {}", Amounts(status.withheld))?;
+        }
+        if status.consecutive_failures > 0 {
+            writeln!(f, "FAILING            {} times in a row", status.consecutive_failures)?;
+        }
+        for (kind, count) in &status.findings {
+            writeln!(f, "finding            {kind}: {count}")?;
+        }
+        if status.config.reload_failed {
+            let since = time(status.config.loaded_at);
+            writeln!(f, "configuration      the last reload was refused, in use since {since}")?;
+        }
+        if !status.config.restart_needed.is_empty() {
+            let keys = status.config.restart_needed.join(", ");
+            writeln!(f, "configuration      takes a restart: {keys}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How a run ended, in one line.
+struct Line<'a>(&'a LastRun);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(run) = self;
+        let seconds = (run.finished_at - run.started_at).as_seconds_f64();
+        write!(f, "{} {} after {seconds:.1} s", time(run.started_at), run.outcome)?;
+        write!(f, ", {} changes ({})", run.changes.values().sum::<u64>(), run.trigger)?;
+        run.failure.as_ref().map_or(Ok(()), |kind| write!(f, ", {kind}"))
+    }
+}
+
+struct Amounts(Counts);
+
+impl fmt::Display for Amounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(Counts { users, groups, memberships }) = self;
+        write!(f, "{users} users, {groups} groups, {memberships} memberships")
+    }
+}
+
+fn time(time: DateTime<Utc>) -> impl fmt::Display {
+    time.format("%Y-%m-%d %H:%M:%S UTC")
+}

@@ -1,0 +1,80 @@
+//! Where the tables live. Must never show the URL: it holds a password.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::problem::Fault;
+use super::reader::Reader;
+use super::secret::Secret;
+use super::values::{duration, secret, whole};
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// `postgres://…` or `sqlite://PATH`.
+    pub url: Secret,
+    /// Connections.
+    pub pool_size: u32,
+    /// For getting one.
+    pub connect_timeout: Duration,
+    /// For one statement.
+    pub statement_timeout: Duration,
+    /// For a lock that somebody else holds.
+    pub lock_timeout: Duration,
+}
+
+impl Database {
+    pub(super) fn read(from: &mut Reader, warnings: &mut Vec<String>) -> Self {
+        let range = Duration::from_millis(1)..=Duration::from_secs(3600);
+        Self {
+            url: url(from, warnings),
+            pool_size: from.get("database.pool_size", whole(1..=64)),
+            connect_timeout: from.get("database.connect_timeout", duration(range.clone())),
+            statement_timeout: from.get("database.statement_timeout", duration(range.clone())),
+            lock_timeout: from.get("database.lock_timeout", duration(range)),
+        }
+    }
+
+    /// Whether both name the same database, as far as that shows without reading files.
+    pub(super) fn has_same_url(&self, other: &Self) -> bool {
+        match (&self.url, &other.url) {
+            (Secret::Value(a), Secret::Value(b)) => a.expose_secret() == b.expose_secret(),
+            (Secret::File(a), Secret::File(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+fn url(from: &mut Reader, warnings: &mut Vec<String>) -> Secret {
+    let given: Option<SecretString> = from.get("database.url", secret);
+    let file: Option<PathBuf> = super::secret_file(from, "database.url_file", warnings);
+    if file.is_some() && from.is_given("database.url") {
+        from.complain(
+            "database.url_file",
+            Fault::new("is set beside database.url", "set one of the two"),
+        );
+    }
+    let key = if file.is_some() { "database.url_file" } else { "database.url" };
+    let secret = match file {
+        Some(file) => Secret::File(file),
+        None => {
+            Secret::Value(from.require("database.url", given, "the tables must live somewhere"))
+        }
+    };
+    let known = ["postgres://", "postgresql://", "sqlite://"];
+    let is_known =
+        |url: SecretString| known.iter().any(|scheme| url.expose_secret().starts_with(scheme));
+    // A file that cannot be read was already complained about.
+    if !from.is_bad(key) && !secret.read().is_ok_and(is_known) {
+        from.complain(
+            key,
+            Fault::new(
+                "names no database that is supported",
+                "use postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH",
+            ),
+        );
+    }
+    secret
+}

@@ -1,0 +1,28 @@
+//! Many runs: what wakes them, how they follow one another, how the process ends.
+//!
+//! Owns the life of the daemon. Must not know what a run does ([`Runner`]), nor the
+//! database, nor Graph.
+
+mod board;
+mod clock;
+mod heartbeat;
+mod life;
+mod requests;
+mod schedule;
+mod shutdown;
+mod signals;
+mod status;
+mod supervise;
+mod turns;
+
+pub use board::Board;
+pub use clock::Clock;
+pub use heartbeat::Heartbeat;
+pub use life::{Daemon, DaemonError};
+pub use requests::{Request, Requests};
+pub use schedule::{Follower, Ticker, Timetable};
+pub use shutdown::{Shutdown, Stopped, Stopper};
+pub use signals::Signals;
+pub use status::{ConfigStatus, Counts, LastRun, Running, Status};
+pub use supervise::{Ended, Supervisor};
+pub use turns::{Apply, Load, Runner, Turns};

@@ -1,0 +1,90 @@
+//! Where everybody can see how the daemon is doing: `/status` and metrics together.
+//!
+//! Owns that both tell the same. Must not decide anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+
+use super::clock::Clock;
+use super::requests::Request;
+use super::status::Status;
+use crate::directory::Mode;
+use crate::metrics::Metrics;
+use crate::reconcile::report::Report;
+
+/// The one writer of [`Status`] and of the metrics that mirror it.
+#[derive(Debug)]
+pub struct Board {
+    status: watch::Sender<Status>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+impl Board {
+    /// An empty board.
+    pub fn new(metrics: Arc<Metrics>, clock: Clock) -> Self {
+        let now = clock.now();
+        metrics.config_loaded(now);
+        Self { status: watch::Sender::new(Status::new(now)), metrics, clock }
+    }
+
+    /// For whoever wants to look.
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Whether this process leads.
+    pub fn leading(&self, leader: bool) {
+        self.metrics.leader(leader);
+        self.status.send_modify(|status| status.leader = leader);
+    }
+
+    /// When each mode is due next.
+    pub fn next_runs(&self, next: &BTreeMap<Mode, DateTime<Utc>>) {
+        self.metrics.next_runs(next);
+        let next = next.iter().map(|(mode, time)| (mode.label().to_owned(), *time)).collect();
+        self.status.send_modify(|status| status.next = next);
+    }
+
+    /// When a run of each mode last succeeded, from before this process.
+    pub fn succeeded_before(&self, times: &BTreeMap<Mode, DateTime<Utc>>) {
+        self.metrics.last_success(times);
+        let times = times.iter().map(|(mode, time)| (mode.label().to_owned(), *time)).collect();
+        self.status.send_modify(|status| status.last_success = times);
+    }
+
+    /// A run begins.
+    pub fn run_begins(&self, request: Request) {
+        let now = self.clock.now();
+        self.metrics.run_begins(request.mode, now);
+        self.status.send_modify(|status| status.begin(request, now));
+    }
+
+    /// A run has ended.
+    pub fn run_ended(&self, report: &Report) {
+        self.status.send_modify(|status| status.end(report));
+        self.metrics.observe(report);
+        self.metrics.consecutive_failures(self.status.borrow().consecutive_failures);
+    }
+
+    /// Another configuration is in use; these of its keys are not.
+    pub fn reloaded(&self, restart_needed: &[&str]) {
+        let now = self.clock.now();
+        self.metrics.config_loaded(now);
+        self.status.send_modify(|status| {
+            status.config.loaded_at = now;
+            status.config.reload_failed = false;
+            status.config.restart_needed =
+                restart_needed.iter().map(|key| (*key).to_owned()).collect();
+        });
+    }
+
+    /// Another configuration was refused.
+    pub fn reload_failed(&self) {
+        self.metrics.config_refused();
+        self.status.send_modify(|status| status.config.reload_failed = true);
+    }
+}

@@ -1,0 +1,48 @@
+//! Whether the daemon can do its work: the database is reachable, its schema known.
+//!
+//! Owns how often that is really asked. Must not know how.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+/// How long an answer holds: probes of several kubelets and people ask the database once.
+const HOLDS: Duration = Duration::from_secs(2);
+/// How long the question may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+type Check = dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync;
+
+/// A check with its last answer. Clones share it.
+#[derive(Clone)]
+pub struct Readiness {
+    check: Arc<Check>,
+    last: Arc<Mutex<Option<(Instant, Result<(), String>)>>>,
+}
+
+impl Readiness {
+    /// Asks `check`, which says in plain words what is missing; anybody can read them.
+    pub fn new<F>(check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self { check: Arc::new(move || Box::pin(check())), last: Arc::default() }
+    }
+
+    /// The answer, a little old perhaps. Whoever comes while it is being asked waits for it.
+    pub async fn check(&self) -> Result<(), String> {
+        let mut last = self.last.lock().await;
+        if let Some((asked, answer)) = &*last
+            && asked.elapsed() < HOLDS
+        {
+            return answer.clone();
+        }
+        let late = |_| Err(format!("the check took longer than {} s", PATIENCE.as_secs()));
+        let answer = timeout(PATIENCE, (self.check)()).await.unwrap_or_else(late);
+        *last = Some((Instant::now(), answer.clone()));
+        answer
+    }
+}

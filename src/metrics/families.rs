@@ -1,0 +1,260 @@
+//! Names, help texts and label sets of all metrics, and their first values.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, Result,
+};
+
+use super::{ENDPOINTS, RETRY_REASONS};
+use crate::directory::Mode;
+use crate::reconcile::report::{Action, Entity, FindingKind, Outcome, Phase, Trigger};
+
+/// From a run without changes to a first read of a large tenant.
+const RUN_SECONDS: &[f64] =
+    &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
+/// From a cached answer to the longest request timeout that makes sense.
+const REQUEST_SECONDS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+pub(super) const MODES: [Mode; 2] = [Mode::Full, Mode::Delta];
+pub(super) const UNITS: [&str; 3] = ["users", "groups", "memberships"];
+
+/// The changes that exist, as the audit table lists them.
+const CHANGES: &[(Entity, &[Action])] = &[
+    (Entity::User, &[Action::Create, Action::Update, Action::StatusChange, Action::Delete]),
+    (
+        Entity::AadGroup,
+        &[
+            Action::Create,
+            Action::Update,
+            Action::StatusChange,
+            Action::Delete,
+            Action::Link,
+            Action::Unlink,
+        ],
+    ),
+    (Entity::Product, &[Action::Create, Action::Update]),
+    (Entity::ProductAadGroup, &[Action::Link, Action::Unlink]),
+    (Entity::ProductMember, &[Action::Create, Action::Update, Action::Delete]),
+];
+
+/// Statuses that are worth a series before they happen; others appear when they do.
+const STATUSES: &[&str] = &["200", "410", "429", "503", "error"];
+
+/// Registers metrics one by one.
+struct Registrar<'a>(&'a Registry);
+
+impl Registrar<'_> {
+    fn add<C: Collector + Clone + 'static>(&self, collector: Result<C>) -> Result<C> {
+        let collector = collector?;
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn times(&self, name: &str, help: &str) -> Result<GaugeVec> {
+        self.add(GaugeVec::new(Opts::new(name, help), &["mode"]))
+    }
+
+    fn durations(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        buckets: &[f64],
+    ) -> Result<HistogramVec> {
+        let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.add(HistogramVec::new(opts, &[label]))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
+        self.add(IntGauge::new(name, help))
+    }
+}
+
+/// What runs did and when.
+pub(super) struct Runs {
+    pub(super) ended: IntCounterVec,
+    pub(super) duration: HistogramVec,
+    pub(super) phase_duration: HistogramVec,
+    pub(super) last_attempt: GaugeVec,
+    pub(super) last_success: GaugeVec,
+    pub(super) next: GaugeVec,
+    pub(super) running: IntGauge,
+    pub(super) consecutive_failures: IntGauge,
+    pub(super) changes: IntCounterVec,
+    pub(super) withheld: IntGaugeVec,
+    pub(super) objects: IntGaugeVec,
+    pub(super) drift: IntGauge,
+    pub(super) findings: IntGaugeVec,
+}
+
+impl Runs {
+    pub(super) fn register(registry: &Registry) -> Result<Self> {
+        let on = Registrar(registry);
+        Ok(Self {
+            ended: on.counters("runs_total", "Runs that ended.", &["mode", "trigger", "outcome"])?,
+            duration: on.durations("run_duration_seconds", "How long runs took.", "mode", RUN_SECONDS)?,
+            phase_duration: on.durations(
+                "run_phase_duration_seconds",
+                "How long the parts of runs took.",
+                "phase",
+                RUN_SECONDS,
+            )?,
+            last_attempt: on.times(
+                "last_attempt_timestamp_seconds",
+                "When a run last began, or 0.",
+            )?,
+            last_success: on.times(
+                "last_success_timestamp_seconds",
+                "When a run that left the database equal to the directory, held removals apart, last ended, or 0.",
+            )?,
+            next: on.times(
+                "next_run_timestamp_seconds",
+                "When the next run is due, or 0 if never.",
+            )?,
+            running: on.gauge("run_in_progress", "1 while a run is going on.")?,
+            consecutive_failures: on
+                .gauge("consecutive_failures", "Failed runs since the last one that succeeded.")?,
+            changes: on.counters("changes_total", "Rows written.", &["entity", "action"])?,
+            withheld: on.gauges(
+                "withheld_removals",
+                "Removals that the guard withholds until they are approved.",
+                &["unit"],
+            )?,
+            objects: on.gauges("objects", "Objects that the platform sees.", &["kind"])?,
+            drift: on.gauge(
+                "drift_changes",
+                "Differences the last full run found that delta runs should have applied.",
+            )?,
+            findings: on.gauges("findings", "Open findings.", &["kind"])?,
+        })
+    }
+
+    /// Every series at its first value: a rate needs the zero before the first event.
+    pub(super) fn initialise(&self) {
+        for mode in MODES.map(Mode::label) {
+            for (trigger, outcome) in Trigger::ALL
+                .iter()
+                .flat_map(|trigger| Outcome::ALL.iter().map(move |outcome| (trigger, outcome)))
+            {
+                self.ended.with_label_values(&[mode, trigger.label(), outcome.label()]);
+            }
+            self.duration.with_label_values(&[mode]);
+            for time in [&self.last_attempt, &self.last_success, &self.next] {
+                time.with_label_values(&[mode]);
+            }
+        }
+        for phase in Phase::ALL {
+            self.phase_duration.with_label_values(&[phase.label()]);
+        }
+        for (entity, actions) in CHANGES {
+            for action in *actions {
+                self.changes.with_label_values(&[entity.label(), action.label()]);
+            }
+        }
+        for unit in UNITS {
+            self.withheld.with_label_values(&[unit]);
+            self.objects.with_label_values(&[unit]);
+        }
+        for kind in FindingKind::ALL {
+            self.findings.with_label_values(&[kind.label()]);
+        }
+    }
+}
+
+/// How Microsoft Graph behaves.
+pub(super) struct Graph {
+    pub(super) requests: IntCounterVec,
+    pub(super) request_duration: HistogramVec,
+    pub(super) retries: IntCounterVec,
+    pub(super) wait: Counter,
+    pub(super) resource_units: IntCounter,
+    pub(super) throttle_ratio: Gauge,
+}
+
+impl Graph {
+    pub(super) fn register(registry: &Registry) -> Result<Self> {
+        let on = Registrar(registry);
+        Ok(Self {
+            requests: on.counters(
+                "graph_requests_total",
+                "Requests to Graph and the token endpoint, by HTTP status or `error`.",
+                &["endpoint", "status"],
+            )?,
+            request_duration: on.durations(
+                "graph_request_duration_seconds",
+                "How long requests took, their bodies included.",
+                "endpoint",
+                REQUEST_SECONDS,
+            )?,
+            retries: on.counters(
+                "graph_retries_total",
+                "Requests that were sent again.",
+                &["reason"],
+            )?,
+            wait: on.add(Counter::new(
+                "graph_wait_seconds_total",
+                "Time spent waiting for Graph's leave to go on.",
+            ))?,
+            resource_units: on.add(IntCounter::new(
+                "graph_resource_units_total",
+                "Resource units, as Graph reported them.",
+            ))?,
+            throttle_ratio: on.add(Gauge::new(
+                "graph_throttle_ratio",
+                "Use of the quota as Graph last reported it: above 1 it throttles.",
+            ))?,
+        })
+    }
+
+    pub(super) fn initialise(&self) {
+        for endpoint in ENDPOINTS {
+            for status in STATUSES {
+                self.requests.with_label_values(&[*endpoint, *status]);
+            }
+            self.request_duration.with_label_values(&[*endpoint]);
+        }
+        for reason in RETRY_REASONS {
+            self.retries.with_label_values(&[*reason]);
+        }
+    }
+}
+
+/// The process and its configuration.
+pub(super) struct Process {
+    pub(super) leader: IntGauge,
+    pub(super) config_reload_success: IntGauge,
+    pub(super) config_reload_time: Gauge,
+    build_info: IntGaugeVec,
+}
+
+impl Process {
+    pub(super) fn register(registry: &Registry) -> Result<Self> {
+        let on = Registrar(registry);
+        Ok(Self {
+            leader: on.gauge("leader", "1 if this replica leads, 0 if it stands by.")?,
+            config_reload_success: on.gauge(
+                "config_last_reload_successful",
+                "1 if the configuration that was last loaded is in use, 0 if it was refused.",
+            )?,
+            config_reload_time: on.add(Gauge::new(
+                "config_last_reload_success_timestamp_seconds",
+                "When the configuration in use was loaded.",
+            ))?,
+            build_info: on.gauges("build_info", "Always 1.", &["version", "revision"])?,
+        })
+    }
+
+    pub(super) fn initialise(&self) {
+        self.build_info.with_label_values(&[crate::VERSION, crate::REVISION]).set(1);
+    }
+}
