@@ -1,9 +1,18 @@
 //! The two sides of a run, as planning sees them: what was observed and what was decided.
 //!
-//! Owns the shapes only. Whoever fills a [`World`] promises that it is *closed*: of
-//! each affected user it holds every direct group, every group above those and every
-//! stored membership; of each address that an affected user may hold or give up, the
-//! row that holds it.
+//! Owns the shapes only. Whoever fills a [`World`] promises two things.
+//!
+//! It is *closed*: of each affected user it holds every direct group, every group above
+//! those, with their rows, and every stored membership; of each address that an affected
+//! user may hold, claim or give up, every row that holds or claims it; of the registry,
+//! the row of each group that it links, binds or may bind, and row and product memberships
+//! of each owner likewise.
+//!
+//! Its affected sets are *complete*: what moved or was held; whoever stands, over any
+//! number of nested groups, below a group that moved (state, name and how well it was
+//! read) or below one whose membership of another moved; and whoever claims an address
+//! that somebody affected holds, until nobody is left to add. Where a set is smaller, the
+//! difference waits for the next full run.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -135,7 +135,7 @@ fn key(word: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Pages may come again, be cut anywhere, and be shuffled across objects.
     #[test]

@@ -101,7 +101,7 @@ fn giving_is_never_counted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A plan that takes away less is never refused where a larger one passed.
     #[test]

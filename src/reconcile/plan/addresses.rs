@@ -88,7 +88,7 @@ pub(super) fn deal<'w>(
     purged: &BTreeSet<ObjectId>,
 ) -> Dealt {
     let seats = seats(draft, claims, purged);
-    let adoption = adoption::settle(draft, claims);
+    let adoption = adoption::settle(draft, claims, purged);
     let mut table = Table { claims, seats, dealt: BTreeMap::new(), left: Vec::new() };
     table.keep();
     for (id, row) in adoption.adopted {

@@ -71,7 +71,7 @@ fn group_line(change: &GroupChange) -> String {
         (Some(was), Some(is)) if was != is => clauses.push(format!("{was} -> {is}")),
         _ => {}
     }
-    sentence(change.action(), format!("group {}", name(before)), &clauses)
+    sentence(change.action(), &format!("group {}", name(before)), &clauses)
 }
 
 fn user_line(change: &UserChange) -> String {
@@ -86,7 +86,7 @@ fn user_line(change: &UserChange) -> String {
         (Some(before), Some(after)) => (before, after),
     };
     let clauses = user_clauses(before, after);
-    sentence(change.action(), format!("user {}", before.email), &clauses)
+    sentence(change.action(), &format!("user {}", before.email), &clauses)
 }
 
 /// What differs between two rows of one person. Names every field, so that a new one
@@ -135,13 +135,13 @@ fn identity_clauses(before: &Identity, after: &Identity) -> Vec<String> {
 }
 
 fn membership_line(change: &MembershipChange, names: &Names<'_>) -> String {
-    let (glyph, verb) = if change.made { ('+', "gains") } else { ('-', "loses") };
-    let group = names.group(change.group);
-    let mut line = format!("{glyph} member {group}  {}", names.user(change.user));
-    if !change.products.is_empty() {
-        line += &format!("  {verb} {}", change.products.join(", "));
+    let MembershipChange { group, user, made, evidence: _, products } = change;
+    let (glyph, verb) = if *made { ('+', "gains") } else { ('-', "loses") };
+    let who = format!("{glyph} member {}  {}", names.group(*group), names.user(*user));
+    if products.is_empty() {
+        return who;
     }
-    line
+    format!("{who}  {verb} {}", products.join(", "))
 }
 
 fn product_line(change: &ProductChange) -> String {
@@ -180,9 +180,8 @@ fn binding_line(binding: &Binding, names: &Names<'_>) -> String {
     }
 }
 
-/// A change as glyph, subject and what differs; a row that differs in nothing that
-/// reads well still gets its line.
-fn sentence(action: Action, subject: String, clauses: &[String]) -> String {
+/// A change as glyph, subject and what differs.
+fn sentence(action: Action, subject: &str, clauses: &[String]) -> String {
     let glyph = if action == Action::StatusChange { '!' } else { '~' };
     let mut line = format!("{glyph} {subject}");
     for (at, clause) in clauses.iter().enumerate() {
@@ -199,17 +198,10 @@ fn person(row: &UserRow) -> String {
 /// Whatever is not ordinary about a person who is new to us.
 fn traits(identity: &Identity) -> String {
     let Identity { state, guest, claimed_email, .. } = identity;
-    let mut traits = String::new();
-    if *state != State::Live {
-        traits += &format!(", {state}");
-    }
-    if *guest {
-        traits += ", guest";
-    }
-    if let Some(wish) = claimed_email {
-        traits += &format!(", waits for {wish}");
-    }
-    traits
+    let state = (*state != State::Live).then(|| format!(", {state}"));
+    let guest = guest.then(|| ", guest".to_owned());
+    let waits = claimed_email.as_ref().map(|wish| format!(", waits for {wish}"));
+    [state, guest, waits].into_iter().flatten().collect()
 }
 
 /// The first part of an id: enough to tell two apart on a terminal.

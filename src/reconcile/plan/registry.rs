@@ -203,12 +203,14 @@ fn decide_links(
             changes.push(LinkChange { product: product.clone(), group: *group, made: true });
         }
     }
+    let purged = purged(&draft.plan.groups);
     let unreadable = unresolved_products(wanted, bound);
     for (product, group) in &world.registry.links {
         let named = desired.contains(&(product.clone(), *group));
         if !named
             && exists(product, group)
             && !unreadable.contains(product.as_str())
+            && !purged.contains(group)
             && draft.may_remove(Removal::Link(product.clone(), *group))
         {
             changes.push(LinkChange { product: product.clone(), group: *group, made: false });
@@ -265,9 +267,11 @@ fn decide_members(
             changes.push(Change { key: key.clone(), before, after, evidence: None });
         }
     }
+    let purged = purged(&draft.plan.users);
     for (key, role) in &world.registry.members {
         if !desired.contains(key)
             && !undecided.contains(key.0.as_str())
+            && !purged.contains(&key.1)
             && draft.may_remove(Removal::ProductMember(key.0.clone(), key.1))
         {
             changes.push(Change {
@@ -280,6 +284,11 @@ fn decide_members(
     }
     changes.sort_by(|a, b| a.key.cmp(&b.key));
     draft.plan.members = changes;
+}
+
+/// What goes for good in this plan, and takes along what the registry gave it.
+fn purged<V>(changes: &[Change<ObjectId, V>]) -> BTreeSet<ObjectId> {
+    changes.iter().filter(|change| change.after.is_none()).map(|change| change.key).collect()
 }
 
 /// Whether a person may become an owner now; who is one already stays one while bound.

@@ -7,10 +7,17 @@
 mod access;
 mod addresses;
 mod adoption;
+mod closed;
+mod furnished;
 mod groups;
+mod held;
 mod model;
+mod properties;
 mod registry;
+mod roles;
 mod script;
+mod tenants;
+mod times;
 mod users;
 
 use script::check;

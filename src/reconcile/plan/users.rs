@@ -205,10 +205,10 @@ fn row(id: ObjectId, candidate: &Candidate<'_>, address: Address, policy: &Polic
         id: was.as_ref().and_then(|row| row.id),
         email: address.email,
         name,
-        role: if was.is_some() && before.is_none() {
-            adopted_role(was.as_ref(), *role)
-        } else {
-            *role
+        role: match &was {
+            // Being adopted never costs a role.
+            Some(adopted) if before.is_none() && adopted.role == Role::Admin => Role::Admin,
+            _ => *role,
         },
         created_at: was.as_ref().map_or(policy.now, |row| row.created_at),
         updated_at: policy.now,
@@ -227,14 +227,6 @@ fn row(id: ObjectId, candidate: &Candidate<'_>, address: Address, policy: &Polic
         row.updated_at = was.updated_at;
     }
     row
-}
-
-/// An adopted row never loses a role by being adopted.
-fn adopted_role(was: Option<&UserRow>, role: Role) -> Role {
-    match (was.map(|row| row.role), role) {
-        (Some(Role::Admin), _) | (_, Role::Admin) => Role::Admin,
-        _ => Role::User,
-    }
 }
 
 fn note_changes(draft: &mut Draft<'_>, after: &BTreeMap<ObjectId, Option<UserRow>>) {

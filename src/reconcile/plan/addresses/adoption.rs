@@ -21,7 +21,14 @@ pub(super) struct Adoption {
 }
 
 /// Decides about every row made by people that somebody wishes for.
-pub(super) fn settle(draft: &mut Draft<'_>, claims: &Claims<'_>) -> Adoption {
+pub(super) fn settle(
+    draft: &mut Draft<'_>,
+    claims: &Claims<'_>,
+    purged: &BTreeSet<ObjectId>,
+) -> Adoption {
+    // Two rows may differ in letter case alone, and one of them may be somebody's already.
+    let identities = draft.world.identities.iter().filter(|(id, _)| !purged.contains(id));
+    let taken: BTreeSet<String> = identities.map(|(_, row)| fold_case(&row.email)).collect();
     let mut rows: BTreeMap<String, Vec<&HandMade>> = BTreeMap::new();
     for made in &draft.world.hand_made {
         rows.entry(fold_case(&made.row.email)).or_default().push(made);
@@ -33,8 +40,11 @@ pub(super) fn settle(draft: &mut Draft<'_>, claims: &Claims<'_>) -> Adoption {
         let adopters = newcomers.iter().filter(|id| claims[id].standing == Standing::Adopts);
         let adopters: Vec<ObjectId> = adopters.copied().collect();
         match (adopters.as_slice(), wishes.known.contains(&address)) {
-            ([only], false) => adopt(draft, &mut adoption, *only, &rows),
-            ([], _) => adoption
+            ([only], false) => {
+                let alone = rows.len() == 1 && !taken.contains(&address);
+                adopt(draft, &mut adoption, *only, rows[0], alone);
+            }
+            ([], false) => adoption
                 .waiting
                 .extend(newcomers.iter().filter(|id| claims[id].standing == Standing::Waits)),
             _ => {}
@@ -43,16 +53,20 @@ pub(super) fn settle(draft: &mut Draft<'_>, claims: &Claims<'_>) -> Adoption {
     adoption
 }
 
-fn adopt(draft: &mut Draft<'_>, adoption: &mut Adoption, id: ObjectId, rows: &[&HandMade]) {
-    let why = match rows {
-        [made] if made.row.role != Role::Admin && !made.has_products => {
-            adoption.adopted.insert(id, made.row.clone());
-            return;
-        }
-        [_] => {
-            "an existing row with this address is an admin or has product memberships; approve its adoption"
-        }
-        _ => "several existing rows match this user's address; leave one of them",
+fn adopt(
+    draft: &mut Draft<'_>,
+    adoption: &mut Adoption,
+    id: ObjectId,
+    made: &HandMade,
+    alone: bool,
+) {
+    let why = if !alone {
+        "several existing rows match this user's address; leave one of them"
+    } else if made.row.role == Role::Admin || made.has_products {
+        "an existing row with this address is an admin or has product memberships; approve its adoption"
+    } else {
+        adoption.adopted.insert(id, made.row.clone());
+        return;
     };
     adoption.waiting.insert(id);
     draft.raise(FindingKind::AdoptionWaits, &id, why);

@@ -286,9 +286,10 @@ fn a_row_of_people_is_never_run_over() {
         run
         local ADA@x
         user bob mail=ada@x
-        policy no-guests
-        user bob mail=ada@x guest
+        user carl mail=ada@x guest
         full
+        + user carl@x (carl), guest, waits for ada@x
+        ? adoption_waits bob [626f6200]: several existing rows match…
         ",
     );
 }

@@ -103,9 +103,11 @@ fn two_accounts_adopt_nothing() {
         local team@x
         user ada mail=team@x
         user bob mail=Team@x
+        user carl mail=team@x upn=- off
         full
         + user ada@x (ada), waits for team@x
         + user bob@x (bob), waits for Team@x
+        ? address_conflict carl [6361726c]: its mail…
         ",
     );
     // One of the two has a row already: still two accounts with that address.

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 
+use super::closed::close;
 use crate::directory::{MemberKind, ObjectId, fold_case, person_key};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::guard::held_objects;
@@ -98,7 +99,7 @@ impl Platform {
                 parents.entry(member.id).or_default().push(*group);
             }
         }
-        World {
+        let world = World {
             users: self.observed.users.clone(),
             groups: self.observed.groups.clone(),
             parents,
@@ -116,6 +117,10 @@ impl Platform {
             purge_users: self.purge_users.clone(),
             purge_groups: self.purge_groups.clone(),
             open_findings: self.findings.clone(),
+        };
+        match reach {
+            Reach::Full => world,
+            Reach::Delta => close(world),
         }
     }
 
@@ -234,6 +239,7 @@ impl Platform {
             assert!(collisions.contains(&address), "{address} is held twice");
         }
         self.assert_keys();
+        self.policy.now += TimeDelta::hours(1);
     }
 
     fn apply_groups(&mut self, plan: &Plan) {
@@ -249,6 +255,7 @@ impl Platform {
                 continue;
             };
             let id = row.id.unwrap_or_else(|| self.next_row());
+            self.assert_group_times(before.as_ref(), row);
             self.groups.insert(*key, GroupRow { id: Some(id), ..row.clone() });
         }
     }
@@ -265,7 +272,7 @@ impl Platform {
                 }
             }
         }
-        for Change { key, after, .. } in &plan.users {
+        for Change { key, before, after, .. } in &plan.users {
             let Some(row) = after else {
                 self.observed.users.remove(key);
                 self.forget_member(*key);
@@ -274,6 +281,7 @@ impl Platform {
                 continue;
             };
             let id = row.id.unwrap_or_else(|| self.next_row());
+            self.assert_user_times(before.as_ref(), row);
             self.identities.insert(*key, UserRow { id: Some(id), ..row.clone() });
         }
     }

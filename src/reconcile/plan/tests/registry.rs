@@ -81,6 +81,24 @@ fn what_the_registry_names_no_more_is_unlinked() {
         - owner p  ada@x
         "
     ));
+    // A purge takes along what the registry gave: it is not taken away twice.
+    check(&format!(
+        "{OWNED}
+        gone ada
+        gone A
+        run
+        unregister p
+        purge ada
+        purge A
+        full
+        - group GRP-A
+        - user ada@x (Ada Ünal)
+        - member GRP-A  ada@x
+        @ group \"grp-a\" is free again
+        @ owner \"ada unal\" is free again
+        * registry_group_unresolved \"GRP-A\"
+        "
+    ));
     // Renamed: a new product; the old one stays, without what the registry gave it.
     check(&format!(
         "{OWNED}

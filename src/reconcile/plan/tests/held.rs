@@ -1,0 +1,95 @@
+//! What goes on, and what stays, when the guard has spoken.
+
+use super::check;
+
+#[test]
+fn a_held_run_gives_and_corrects_but_takes_nothing() {
+    check(
+        "
+        policy admins=A
+        user ada
+        user bob
+        user carl
+        group A = ada bob
+        group B = A
+        group C = carl
+        run
+        user ada off name=Ada
+        gone bob
+        A - ada
+        A + carl
+        gone C
+        user dora
+        held delta
+        ~ user ada@x (ada -> Ada)
+        ~ user carl@x role user -> admin
+        + user dora@x (dora)
+        + member A  carl@x
+        + member B  carl@x
+        = user ada@x
+        = user bob@x
+        = group C
+        = member A  ada@x
+        = member B  ada@x
+        = role admin of ada@x
+        delta
+        ! group C live -> removed
+        ! user ada@x live -> disabled, role admin -> user
+        ! user bob@x live -> removed
+        - member A  ada@x
+        - member B  ada@x
+        ",
+    );
+    // Who is kept although gone keeps the address, too.
+    check(
+        "
+        user ada
+        run
+        gone ada
+        user bob mail=ada@x
+        held delta
+        + user bob@x (bob), waits for ada@x
+        = user ada@x
+        delta
+        ! user ada@x -> {ada}@removed.invalid, live -> removed, waits for ada@x
+        ~ user bob@x -> ada@x, waits for no address
+        ",
+    );
+    check(
+        "
+        user ada
+        group A = ada
+        run
+        gone ada
+        gone A
+        run
+        purge ada
+        purge A
+        held full
+        = user ada@x
+        = group A
+        ",
+    );
+}
+
+#[test]
+fn people_lose_access_at_once_unless_the_limits_on_users_trip() {
+    check(
+        "
+        user ada
+        user bob
+        user carl
+        group A = ada bob carl
+        run
+        gone carl
+        run
+        user ada off
+        A - bob
+        purge carl
+        spared full
+        ! user ada@x live -> disabled
+        = user carl@x
+        = member A  bob@x
+        ",
+    );
+}
