@@ -23,8 +23,11 @@ impl Request {
     /// cause that most deserves to be told of its result.
     fn merged(self, other: Self) -> Self {
         let mode = if self.mode == Mode::Full { self.mode } else { other.mode };
-        let trigger =
-            if weight(self.trigger) >= weight(other.trigger) { self.trigger } else { other.trigger };
+        let trigger = if weight(self.trigger) >= weight(other.trigger) {
+            self.trigger
+        } else {
+            other.trigger
+        };
         Self { mode, trigger }
     }
 }

@@ -148,7 +148,8 @@ impl Status {
 
 impl From<&Report> for LastRun {
     fn from(report: &Report) -> Self {
-        let change = |((entity, action), count): (&(_, _), &u64)| (format!("{entity}.{action}"), *count);
+        let change =
+            |((entity, action), count): (&(_, _), &u64)| (format!("{entity}.{action}"), *count);
         Self {
             run_id: report.run_id,
             trigger: report.trigger.label().to_owned(),
