@@ -3,12 +3,20 @@
 //! Owns words, help texts and exit codes. Answers go to standard output, everything
 //! else to standard error. Only this module and `main` name `clap`.
 
+pub mod access;
+pub mod audit;
 pub mod check;
 pub mod completions;
+#[cfg(feature = "demo")]
+pub mod demo;
 mod exit;
 mod local;
+pub mod migrate;
+pub mod registry;
 pub mod resync;
+pub mod run;
 pub mod status;
+pub mod sync;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -18,6 +26,7 @@ use clap_complete::Shell;
 
 pub use exit::Exit;
 
+use crate::chain::Chain;
 use crate::config::{Config, Sources};
 
 /// The version with the revision it was built from.
@@ -36,6 +45,36 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Does what was asked for.
+pub async fn dispatch(command: &Command, context: &Context) -> Exit {
+    match command {
+        Command::Run => run::run(context).await,
+        Command::Sync(args) => sync::run(context, args).await,
+        Command::Migrate(args) => migrate::run(context, args).await,
+        Command::Check => check::run(context).await,
+        Command::Resync(args) => resync::run(context, args).await,
+        Command::Status(args) => status::run(context, args).await,
+        Command::Registry(command) => registry::run(context, command).await,
+        Command::Access(command) => access::run(context, command).await,
+        Command::Audit(command) => audit::run(context, command).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args).await,
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// Says why a command failed, causes included.
+fn failed(error: &(dyn std::error::Error + 'static)) -> Exit {
+    eprintln!("{}", Chain(error));
+    Exit::Failed
+}
+
+/// The same for what only another configuration can mend.
+fn unusable(error: &(dyn std::error::Error + 'static)) -> Exit {
+    eprintln!("{}", Chain(error));
+    Exit::Usage
 }
 
 /// Everything that can be asked for.
@@ -122,14 +161,14 @@ pub enum RegistryCommand {
 pub enum AccessCommand {
     /// List who has access to a product
     Who {
-        /// The product, by name or id
+        /// The product, by name
         product: String,
     },
     /// Show every path on which a person has access to a product
     Explain {
         /// The person, by e-mail address
         email: String,
-        /// The product, by name or id
+        /// The product, by name
         product: String,
     },
 }

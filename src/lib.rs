@@ -1,14 +1,23 @@
 //! Keeps the Nexus Platform's users, Azure AD groups and product access equal to
 //! what Microsoft Graph says.
+//!
+//! In reading order: [`directory`] names things, [`reconcile`] decides, [`graph`] reads,
+//! [`store`] keeps, [`sync`] is one run, [`daemon`] is many, [`service`] puts them
+//! together from a [`config`]. See ARCHITECTURE.md for the invariants.
 
 pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod directory;
+pub mod graph;
 pub mod http;
 pub mod metrics;
 pub mod reconcile;
+pub mod registry;
+pub mod service;
+pub mod store;
+pub mod sync;
 pub mod telemetry;
 
 /// The version of this build.

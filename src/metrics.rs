@@ -18,21 +18,31 @@ use families::{Graph, Process, Runs};
 /// The endpoints of Graph as labels: what is not among them counts as `other`.
 pub const ENDPOINTS: &[&str] = &[
     "token",
-    "organization",
     "users",
     "users_delta",
     "groups",
     "groups_delta",
-    "group_members",
+    "members",
+    "member_of",
     "get_by_ids",
     "deleted_items",
     "batch",
+    "count",
     "other",
 ];
 
 /// Why a request is sent again, as labels: what is not among them counts as `other`.
-pub const RETRY_REASONS: &[&str] =
-    &["throttled", "unavailable", "timeout", "connection", "body", "other"];
+pub const RETRY_REASONS: &[&str] = &[
+    "throttled",
+    "server_error",
+    "timeout",
+    "connect",
+    "broken",
+    "cut",
+    "token",
+    "page_expired",
+    "other",
+];
 
 /// All metrics, and the means to render them.
 pub struct Metrics {

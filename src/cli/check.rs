@@ -1,10 +1,118 @@
 //! `check`: whether everything that a run needs is there, with remedies.
 //!
-//! Owns the form of the answer: one line for each check. The checks of database, token
-//! and permissions belong to those modules and are passed in as [`Checked`].
+//! Owns the form of the answer: one line for each check, and what to do where it fails.
+
+use std::sync::Arc;
 
 use super::{Context, Exit};
+use crate::chain::Chain;
 use crate::config::Config;
+use crate::graph::{self, Directory};
+use crate::service;
+use crate::store::Store;
+
+/// Tries everything that a run needs, each step against the real thing.
+pub async fn run(context: &Context) -> Exit {
+    let config = match configuration(context) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let mut results = vec![registry(&config), database(&config).await];
+    match service::directory(&config, Arc::new(())) {
+        Ok(directory) => results.extend(directory_checks(&directory).await),
+        Err(error) => results
+            .push(Checked { what: "Microsoft Graph", result: Err(Chain(&error).to_string()) }),
+    }
+    conclude(&results)
+}
+
+fn registry(config: &Config) -> Checked {
+    let result = match config.registry.file.as_deref() {
+        None => Ok("none configured; products are left alone".to_owned()),
+        Some(path) => crate::registry::load(path)
+            .map(|registry| format!("{} products", registry.entries.len()))
+            .map_err(|error| Chain(&error).to_string()),
+    };
+    Checked { what: "registry", result }
+}
+
+async fn database(config: &Config) -> Checked {
+    let ready = async {
+        let store: Store = service::store(config).map_err(|error| Chain(&error).to_string())?;
+        store.ready().await.map_err(|error| Chain(&error).to_string())?;
+        Ok("reachable, the schema is current".to_owned())
+    };
+    Checked { what: "database", result: ready.await }
+}
+
+/// What the application must be allowed to do, and what needs it.
+const PERMISSIONS: &[(&[&str], &str)] = &[
+    (&["User.Read.All", "Directory.Read.All"], "users and their delta"),
+    (
+        &["GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"],
+        "groups, members and their delta",
+    ),
+];
+
+async fn directory_checks(directory: &Directory) -> Vec<Checked> {
+    let roles = match directory.token_roles().await {
+        Ok(roles) => roles,
+        Err(error) => {
+            return vec![Checked { what: "token", result: Err(Chain(&error).to_string()) }];
+        }
+    };
+    let mut results = vec![Checked { what: "token", result: Ok("obtained".to_owned()) }];
+    results.push(Checked { what: "permissions", result: permissions(roles.as_deref()) });
+    let users = directory.count(graph::Counted::Users).await;
+    let groups = directory.count(graph::Counted::Groups).await;
+    results.push(counted("users", users));
+    results.push(counted("groups", groups));
+    let delta = directory.latest().await;
+    results.push(Checked {
+        what: "delta",
+        result: delta
+            .map(|_| "users and groups can be followed".to_owned())
+            .map_err(|error| Chain(&error).to_string()),
+    });
+    results
+}
+
+fn permissions(roles: Option<&[String]>) -> Result<String, String> {
+    let Some(roles) = roles else {
+        return Ok("the token does not tell; see the checks below".to_owned());
+    };
+    let granted = |names: &[&str]| names.iter().any(|name| roles.iter().any(|role| role == name));
+    let missing: Vec<String> = PERMISSIONS
+        .iter()
+        .filter(|(names, _)| !granted(names))
+        .map(|(names, what)| format!("{} (for {what})", names[0]))
+        .collect();
+    if missing.is_empty() {
+        let hidden = if granted(&["Member.Read.Hidden"]) {
+            ""
+        } else {
+            "; without Member.Read.Hidden, groups with hidden membership look empty"
+        };
+        Ok(format!("{}{hidden}", roles.join(", ")))
+    } else {
+        Err(format!(
+            "missing {}; in Azure, App registrations, API permissions, add the application permission and grant admin consent",
+            missing.join(" and ")
+        ))
+    }
+}
+
+fn counted(what: &'static str, result: Result<u64, graph::Error>) -> Checked {
+    let result = match result {
+        Ok(0) => Err(
+            "Graph shows none at all, which is what a missing permission looks like; check consent"
+                .to_owned(),
+        ),
+        Ok(count) => Ok(format!("{count} in the tenant")),
+        Err(error) => Err(Chain(&error).to_string()),
+    };
+    Checked { what, result }
+}
 
 /// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]

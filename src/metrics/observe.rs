@@ -106,17 +106,24 @@ impl Metrics {
 
     /// Graph, or the token endpoint, answered with `status`; `None` when no answer came.
     /// An endpoint that is not among [`ENDPOINTS`] counts as `other`.
-    pub fn graph_request(&self, endpoint: &str, status: Option<u16>, taken: Duration) {
+    pub fn graph_request(&self, endpoint: &str, status: Option<u16>, taken: Option<Duration>) {
         let endpoint = closed(ENDPOINTS, endpoint);
         let status = status.map_or_else(|| "error".to_owned(), |status| status.to_string());
         self.graph.requests.with_label_values(&[endpoint, status.as_str()]).inc();
-        self.graph.request_duration.with_label_values(&[endpoint]).observe(taken.as_secs_f64());
+        // An item of a batch has no time of its own.
+        if let Some(taken) = taken {
+            self.graph.request_duration.with_label_values(&[endpoint]).observe(taken.as_secs_f64());
+        }
     }
 
-    /// A request is sent again, for one of [`RETRY_REASONS`], after waiting.
-    pub fn graph_retry(&self, reason: &str, waited: Duration) {
+    /// A request is sent again, for one of [`RETRY_REASONS`].
+    pub fn graph_retry(&self, reason: &str) {
         self.graph.retries.with_label_values(&[closed(RETRY_REASONS, reason)]).inc();
-        self.graph.wait.inc_by(waited.as_secs_f64());
+    }
+
+    /// A request waited so long for Graph's leave to go on.
+    pub fn graph_waited(&self, seconds: f64) {
+        self.graph.wait.inc_by(seconds);
     }
 
     /// Graph reported the cost of an answer.

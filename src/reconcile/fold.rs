@@ -218,12 +218,18 @@ fn fold_groups_of(
         let is_member = observed.edges.get(&group).is_some_and(|edges| edges.contains(&member));
         match (is_member, parents.contains(&group)) {
             (false, true) => join(observed, moved, group, member),
-            (true, false) if observed.groups[&group].presence.is_present() => {
+            (true, false) if is_whole(&observed.groups[&group]) => {
                 leave(observed, moved, group, member, Evidence::CompleteRead);
             }
             _ => {}
         }
     }
+}
+
+/// Whether the absence of a group from somebody's list says anything: a deleted group is
+/// left out of such lists, and one that could not be read may be hidden from us.
+fn is_whole(group: &ObservedGroup) -> bool {
+    group.presence.is_present() && group.members == MemberRead::Complete
 }
 
 /// Whether a member is known to exist, or not known at all.

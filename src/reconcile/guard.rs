@@ -146,6 +146,9 @@ pub fn held_objects(plan: &Plan) -> (Vec<ObjectId>, Vec<ObjectId>) {
 }
 
 /// Plans, judges, and plans again without the removals where a limit is passed.
+///
+/// People who are disabled or gone lose access all the same, unless it is the limit on
+/// users that was passed.
 pub fn decide(
     world: &World,
     policy: &Policy,
@@ -158,7 +161,9 @@ pub fn decide(
     if trips.is_empty() {
         return (whole, trips);
     }
-    (plan(world, policy, Withhold::Removals), trips)
+    let many_users = trips.iter().any(|trip| trip.unit == Unit::Users);
+    let withhold = if many_users { Withhold::Removals } else { Withhold::AllButUsers };
+    (plan(world, policy, withhold), trips)
 }
 
 /// How the totals move by a plan.
@@ -189,3 +194,6 @@ fn shift(total: &mut u64, before: bool, after: bool) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

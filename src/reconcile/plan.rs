@@ -7,12 +7,15 @@
 mod access;
 mod addresses;
 mod closure;
+mod display;
 mod groups;
 mod memberships;
 mod registry;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use display::lines;
 
 use super::report::{Action, FindingKind};
 use super::world::{GroupRow, Policy, ProductRole, ProductRow, State, UserRow, World};
@@ -130,6 +133,9 @@ pub enum Withhold {
     Nothing,
     /// Plan what gives and corrects, and list what would have been taken away.
     Removals,
+    /// The same, but let people be disabled or removed: whoever leaves the company loses
+    /// access at once, unless it is the number of leavers that is surprising. Purges wait.
+    AllButUsers,
 }
 
 /// What a registry name is bound to from now on.
@@ -204,21 +210,29 @@ struct Draft<'w> {
 
 impl Draft<'_> {
     /// Whether `removal` may be planned; notes it as withheld if not.
-    fn may_remove(&mut self, removal: impl FnOnce() -> Removal) -> bool {
-        match self.withhold {
-            Withhold::Nothing => true,
-            Withhold::Removals => {
-                self.plan.withheld.insert(removal());
-                false
-            }
+    fn may_remove(&mut self, removal: Removal) -> bool {
+        match (self.withhold, &removal) {
+            (Withhold::AllButUsers, Removal::User(_)) => true,
+            _ => self.may_purge(removal),
         }
     }
 
-    fn raise(&mut self, kind: FindingKind, subject: impl ToString, message: impl Into<String>) {
+    /// Whether an object may go for good: nothing is so urgent about it that it could
+    /// not wait for a person.
+    fn may_purge(&mut self, removal: Removal) -> bool {
+        let may = self.withhold == Withhold::Nothing;
+        if !may {
+            self.plan.withheld.insert(removal);
+        }
+        may
+    }
+
+    fn raise(&mut self, kind: FindingKind, subject: &impl ToString, message: impl Into<String>) {
         self.plan.raised.insert((kind, subject.to_string()), message.into());
     }
 
-    fn evaluate(&mut self, kinds: &[FindingKind], subject: impl ToString) {
+    /// Says that this run can tell whether `subject` has findings of these kinds.
+    fn evaluate(&mut self, kinds: &[FindingKind], subject: &impl ToString) {
         for kind in kinds {
             self.evaluated.insert((*kind, subject.to_string()));
         }
@@ -231,10 +245,10 @@ pub fn plan(world: &World, policy: &Policy, withhold: Withhold) -> Plan {
         Draft { world, policy, withhold, plan: Plan::default(), evaluated: BTreeSet::new() };
     let groups = groups::decide(&mut draft);
     let closure = closure::Closure::new(world, &groups);
-    let users = users::decide(&mut draft, &closure);
+    let users = users::decide(&mut draft, &groups, &closure);
     memberships::decide(&mut draft, &closure, &users);
     registry::decide(&mut draft, &groups, &users);
-    access::annotate(&mut draft, &groups);
+    access::annotate(&mut draft, &groups, &users);
     settle_findings(&mut draft);
     draft.plan
 }

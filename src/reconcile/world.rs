@@ -277,10 +277,20 @@ pub struct Policy {
 
 /// The address a user should have: its mail, else its UPN (trap 22).
 pub fn preferred_address(facts: &UserFacts) -> Option<&str> {
-    facts.mail.as_deref().or(facts.upn.as_deref()).filter(|address| !address.trim().is_empty())
+    usable(facts.mail.as_deref()).or_else(|| fallback_address(facts))
+}
+
+/// The address a user takes where another holds the one it should have: its UPN.
+pub fn fallback_address(facts: &UserFacts) -> Option<&str> {
+    usable(facts.upn.as_deref())
 }
 
 /// Every address, folded, that a user may claim.
 pub fn claims(facts: &UserFacts) -> impl Iterator<Item = String> {
-    [facts.mail.as_deref(), facts.upn.as_deref()].into_iter().flatten().map(fold_case)
+    [usable(facts.mail.as_deref()), fallback_address(facts)].into_iter().flatten().map(fold_case)
+}
+
+/// A blank is no address.
+fn usable(address: Option<&str>) -> Option<&str> {
+    address.map(str::trim).filter(|address| !address.is_empty())
 }

@@ -117,6 +117,7 @@ CREATE INDEX IF NOT EXISTS resources_product_id_idx ON resources (product_id);
 CREATE INDEX IF NOT EXISTS resource_deployments_environment_id_idx ON resource_deployments (environment_id);
 CREATE INDEX IF NOT EXISTS resource_deployments_deployed_by_idx ON resource_deployments (deployed_by);
 CREATE INDEX IF NOT EXISTS users_email_folded_idx ON users (lower(email));
+CREATE INDEX IF NOT EXISTS aad_groups_external_id_folded_idx ON aad_groups (lower(external_id));
 CREATE INDEX IF NOT EXISTS product_aad_groups_aad_group_id_idx ON product_aad_groups (aad_group_id);
 CREATE INDEX IF NOT EXISTS product_members_product_id_idx ON product_members (product_id);
 CREATE INDEX IF NOT EXISTS audit_logs_entity_idx ON audit_logs (entity_type, entity_id);

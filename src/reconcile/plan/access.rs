@@ -1,65 +1,96 @@
 //! Which products a membership change gives or takes, for the audit.
 //!
-//! Counts (user, product) pairs, not paths: moving somebody between two groups of one
-//! product gains and loses nothing.
+//! Counts (user, product) pairs as `product_access` yields them, not paths: moving
+//! somebody between two groups of one product gains and loses nothing, and neither does
+//! anything that happens to a person or a group that is not live.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Draft;
 use super::groups::Groups;
+use super::users::Users;
+use super::{Draft, MembershipChange};
 use crate::directory::ObjectId;
 use crate::reconcile::world::State;
 
+/// Products by group.
 type Links = BTreeMap<ObjectId, BTreeSet<String>>;
 
 /// Writes into each planned membership the products that its person gains or loses.
-pub(super) fn annotate(draft: &mut Draft<'_>, groups: &Groups) {
-    if draft.plan.memberships.is_empty() {
-        return;
-    }
-    let world = draft.world;
-    let links_before = &world.links;
-    let links_after = links_after(draft);
-    let live_before = |group: &ObjectId| {
-        world.group_rows.get(group).is_some_and(|row| row.state == Some(State::Live))
+pub(super) fn annotate(draft: &mut Draft<'_>, groups: &Groups, users: &Users) {
+    let links = links_after(draft);
+    // Most groups are linked to nothing: then there is nothing to compute.
+    let touches = |change: &MembershipChange| {
+        draft.world.links.contains_key(&change.group) || links.contains_key(&change.group)
     };
-    let live_after = |group: &ObjectId| groups.state(*group) == Some(State::Live);
+    let mut memberships = std::mem::take(&mut draft.plan.memberships);
+    for changes in memberships.chunk_by_mut(|a, b| a.user == b.user) {
+        if changes.iter().any(touches) {
+            annotate_person(draft, groups, users, &links, changes);
+        }
+    }
+    draft.plan.memberships = memberships;
+}
 
-    let mut rest = draft.plan.memberships.as_mut_slice();
-    while let Some(first) = rest.first() {
-        let user = first.user;
-        let of_user = rest.iter().take_while(|change| change.user == user).count();
-        let (changes, tail) = rest.split_at_mut(of_user);
-        rest = tail;
-        // Most groups are linked to nothing: then there is nothing to compute.
-        if !changes
-            .iter()
-            .any(|c| links_before.contains_key(&c.group) || links_after.contains_key(&c.group))
-        {
-            continue;
+/// The same for all changes of one person.
+fn annotate_person(
+    draft: &Draft<'_>,
+    groups: &Groups,
+    users: &Users,
+    links: &Links,
+    changes: &mut [MembershipChange],
+) {
+    let world = draft.world;
+    let user = changes[0].user;
+    let stored = world.memberships.get(&user).cloned().unwrap_or_default();
+    let mut wanted = stored.clone();
+    for change in changes.iter() {
+        if change.made {
+            wanted.insert(change.group);
+        } else {
+            wanted.remove(&change.group);
         }
-        let before = world.memberships.get(&user).cloned().unwrap_or_default();
-        let mut after = before.clone();
-        for change in changes.iter() {
-            if change.made {
-                after.insert(change.group);
-            } else {
-                after.remove(&change.group);
-            }
-        }
-        let direct: BTreeSet<&str> = world
-            .product_members
-            .get(&user)
-            .map(|products| products.keys().map(String::as_str).collect())
-            .unwrap_or_default();
-        let had = products(&before, links_before, &live_before, &direct);
-        let has = products(&after, &links_after, &live_after, &direct);
-        for change in changes {
-            let (links, other) =
-                if change.made { (&links_after, &had) } else { (links_before, &has) };
-            let reached = links.get(&change.group).into_iter().flatten();
-            change.products = reached.filter(|p| !other.contains(p.as_str())).cloned().collect();
-        }
+    }
+    let had = Access {
+        live: world.identities.get(&user).is_some_and(|row| row.state() == State::Live),
+        memberships: &stored,
+        links: &world.links,
+        gives: &|group| world.group_rows.get(&group).is_some_and(|g| g.state == Some(State::Live)),
+    };
+    let has = Access {
+        live: users.row(user).is_some_and(|row| row.state() == State::Live),
+        memberships: &wanted,
+        links,
+        gives: &|group| groups.state(group) == Some(State::Live),
+    };
+    let own = world.product_members.get(&user).into_iter().flat_map(BTreeMap::keys);
+    let (own_before, own_after) = (own.clone().collect(), own_after(draft, user, own));
+    let (before, after) = (had.products(own_before), has.products(own_after));
+    for change in changes {
+        let (side, other) = if change.made { (&has, &before) } else { (&had, &after) };
+        let products = side.by(change.group).filter(|product| !other.contains(product));
+        change.products = products.cloned().collect();
+    }
+}
+
+/// What one person reaches at one moment.
+struct Access<'a> {
+    live: bool,
+    memberships: &'a BTreeSet<ObjectId>,
+    links: &'a Links,
+    gives: &'a dyn Fn(ObjectId) -> bool,
+}
+
+impl<'a> Access<'a> {
+    /// The products that a membership of `group` gives.
+    fn by(&self, group: ObjectId) -> impl Iterator<Item = &'a String> {
+        let gives = self.live && (self.gives)(group);
+        self.links.get(&group).filter(|_| gives).into_iter().flatten()
+    }
+
+    /// All products, the person's `own` included.
+    fn products(&self, own: BTreeSet<&'a String>) -> BTreeSet<&'a String> {
+        let own = own.into_iter().filter(|_| self.live);
+        self.memberships.iter().flat_map(|group| self.by(*group)).chain(own).collect()
     }
 }
 
@@ -76,12 +107,19 @@ fn links_after(draft: &Draft<'_>) -> Links {
     links
 }
 
-fn products<'a>(
-    groups: &BTreeSet<ObjectId>,
-    links: &'a Links,
-    live: &impl Fn(&ObjectId) -> bool,
-    direct: &BTreeSet<&'a str>,
-) -> BTreeSet<&'a str> {
-    let by_group = groups.iter().filter(|group| live(group)).filter_map(|group| links.get(group));
-    by_group.flatten().map(String::as_str).chain(direct.iter().copied()).collect()
+/// A person's product memberships after the registry's changes.
+fn own_after<'a>(
+    draft: &'a Draft<'_>,
+    user: ObjectId,
+    before: impl Iterator<Item = &'a String>,
+) -> BTreeSet<&'a String> {
+    let mut own: BTreeSet<&String> = before.collect();
+    for change in draft.plan.members.iter().filter(|change| change.key.1 == user) {
+        if change.after.is_some() {
+            own.insert(&change.key.0);
+        } else {
+            own.remove(&change.key.0);
+        }
+    }
+    own
 }

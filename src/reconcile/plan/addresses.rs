@@ -1,16 +1,22 @@
 //! Who gets which e-mail address.
 //!
-//! `users.email` is unique, mail in a directory is not (2.8, traps 22 to 24). Rules:
-//! the holder keeps an address it still claims; a first claim beats a fallback; a
-//! removed user gives its address up to a live claimant; a row made by people is
-//! adopted by exactly one enabled member account, or not at all.
+//! `users.email` is unique, mail in a directory is not (2.8, traps 22 to 24). Everybody
+//! asks for its mail first and for its UPN if that is refused. An address goes to whoever
+//! has the best right to it: the holder who still claims it, then a first wish before a
+//! second one, then a known person before a newcomer, then the lower id. A removed user
+//! gives way to all of them; a row made by people to nobody ([`adoption`] apart).
+//!
+//! Asking goes on until nobody is refused any more (deferred acceptance), so the outcome
+//! depends on rights alone and not on the order of asking; swaps and chains fall out of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod adoption;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Draft;
 use crate::directory::{ObjectId, fold_case};
 use crate::reconcile::report::FindingKind;
-use crate::reconcile::world::{HandMade, Role, State, UserRow};
+use crate::reconcile::world::{Identity, State, UserRow};
 
 /// What one user asks for.
 pub(super) struct Claim<'w> {
@@ -20,14 +26,30 @@ pub(super) struct Claim<'w> {
     pub(super) fallback: Option<&'w str>,
     /// Its row, if it has one.
     pub(super) row: Option<&'w UserRow>,
-    /// Claims nothing and keeps what it has: it is gone, or its removal is withheld.
-    pub(super) keeps: bool,
-    /// Ends as removed, so a live claimant may have its address.
-    pub(super) removed: bool,
-    /// An enabled member account, which may adopt a row made by people.
-    pub(super) adopts: bool,
-    /// A guest never adopts and never waits to.
-    pub(super) guest: bool,
+    /// What it may do.
+    pub(super) standing: Standing,
+}
+
+/// What somebody may do while addresses are dealt out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// An enabled member account: it may adopt a row made by people.
+    Adopts,
+    /// A member account not known to be enabled: it waits for such a row, because a
+    /// second one would split the person in two.
+    Waits,
+    /// A guest: it does neither.
+    Asks,
+    /// Its removal is withheld: it asks for nothing and keeps what it has.
+    Keeps,
+    /// Removed: it asks for nothing and gives up what it has.
+    Yields,
+}
+
+impl Standing {
+    const fn asks(self) -> bool {
+        matches!(self, Self::Adopts | Self::Waits | Self::Asks)
+    }
 }
 
 /// What one user gets.
@@ -48,215 +70,211 @@ pub(super) struct Dealt {
     pub(super) surrendered: BTreeMap<ObjectId, UserRow>,
 }
 
-/// Who sits on an address while dealing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Holder {
-    /// A user that will not move.
-    Fixed,
+/// Who sits on an address and does not ask for one; the strongest last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seat {
     /// A removed user, which moves if asked.
     Removed(ObjectId),
-    /// A row made by people.
-    People,
+    /// A row made by people, or a user that will not move.
+    Taken,
 }
 
-struct Table<'d, 'w> {
-    draft: &'d mut Draft<'w>,
-    claims: &'d BTreeMap<ObjectId, Claim<'w>>,
-    seats: BTreeMap<String, Holder>,
-    adopters: BTreeMap<String, Vec<ObjectId>>,
-    dealt: BTreeMap<ObjectId, Address>,
-    evicted: BTreeSet<ObjectId>,
-    /// Users that wait for a person: no row, whatever else is free.
-    waiting: BTreeSet<ObjectId>,
-}
+type Claims<'w> = BTreeMap<ObjectId, Claim<'w>>;
 
-/// Deals the addresses.
-pub(super) fn deal<'w>(draft: &mut Draft<'w>, claims: &BTreeMap<ObjectId, Claim<'w>>) -> Dealt {
-    let seats = seats(draft, claims);
-    let adopters = adopters(claims);
-    let mut table = Table {
-        draft,
-        claims,
-        seats,
-        adopters,
-        dealt: BTreeMap::new(),
-        evicted: BTreeSet::new(),
-        waiting: BTreeSet::new(),
-    };
-    table.holders_keep();
-    // Those with a row before newcomers: who is known does not move for a stranger.
-    for newcomers in [false, true] {
-        table.round(newcomers, |claim| claim.primary);
+/// Deals the addresses among `claims`; whoever is `purged` leaves its own behind.
+pub(super) fn deal<'w>(
+    draft: &mut Draft<'w>,
+    claims: &Claims<'w>,
+    purged: &BTreeSet<ObjectId>,
+) -> Dealt {
+    let seats = seats(draft, claims, purged);
+    let adoption = adoption::settle(draft, claims);
+    let mut table = Table { claims, seats, dealt: BTreeMap::new(), left: Vec::new() };
+    table.keep();
+    for (id, row) in adoption.adopted {
+        let email = claims[&id].primary.unwrap_or(&row.email).to_owned();
+        table.dealt.insert(id, Address { email, claimed: None, adopted: Some(row) });
     }
-    for newcomers in [false, true] {
-        table.round(newcomers, |claim| claim.fallback);
-    }
-    table.last_resort();
-    table.finish()
-}
-
-/// The addresses that are taken by somebody who does not take part in the dealing.
-fn seats(draft: &Draft<'_>, claims: &BTreeMap<ObjectId, Claim<'_>>) -> BTreeMap<String, Holder> {
-    let mut seats = BTreeMap::new();
-    for made in &draft.world.hand_made {
-        seats.insert(fold_case(&made.row.email), Holder::People);
-    }
-    for (id, row) in &draft.world.identities {
-        let holder = match claims.get(id) {
-            Some(claim) if claim.removed => Holder::Removed(*id),
-            Some(claim) if claim.keeps => Holder::Fixed,
-            Some(_) => continue,
-            None if row.state() == State::Removed => Holder::Removed(*id),
-            None => Holder::Fixed,
+    table.ask(&adoption.waiting);
+    let left = table.last_resort();
+    for (id, why) in left {
+        let (kind, message) = match why {
+            Left::Silent => {
+                (FindingKind::UserWithoutAddress, "neither mail nor userPrincipalName is set")
+            }
+            Left::Refused => (
+                FindingKind::AddressConflict,
+                "its mail and its userPrincipalName are both held by others",
+            ),
         };
-        seats.insert(fold_case(&row.email), holder);
+        draft.raise(kind, &id, message);
+    }
+    table.finish(draft)
+}
+
+/// The addresses of those who do not ask for one.
+fn seats(
+    draft: &Draft<'_>,
+    claims: &Claims<'_>,
+    purged: &BTreeSet<ObjectId>,
+) -> BTreeMap<String, Seat> {
+    let people = draft.world.hand_made.iter().map(|made| (&made.row.email, Seat::Taken));
+    let known = draft.world.identities.iter().filter(|(id, _)| !purged.contains(id));
+    let sitting = known.filter_map(|(id, row)| {
+        let removed = match claims.get(id).map(|claim| claim.standing) {
+            Some(standing) if standing.asks() => return None,
+            Some(standing) => standing == Standing::Yields,
+            None => row.state() == State::Removed,
+        };
+        Some((&row.email, if removed { Seat::Removed(*id) } else { Seat::Taken }))
+    });
+    let mut seats = BTreeMap::new();
+    for (email, seat) in people.chain(sitting) {
+        // Other services may have made two of one address by letter case: the stronger counts.
+        let strongest = seats.entry(fold_case(email)).or_insert(seat);
+        *strongest = seat.max(*strongest);
     }
     seats
 }
 
-/// Enabled member accounts without a row, by the address they claim first.
-fn adopters(claims: &BTreeMap<ObjectId, Claim<'_>>) -> BTreeMap<String, Vec<ObjectId>> {
-    let mut adopters: BTreeMap<String, Vec<ObjectId>> = BTreeMap::new();
-    for (id, claim) in claims {
-        if let Some(primary) = claim.primary
-            && claim.adopts
-            && claim.row.is_none()
-        {
-            adopters.entry(fold_case(primary)).or_default().push(*id);
-        }
-    }
-    adopters
+/// Why somebody is left without what it asked for.
+#[derive(Clone, Copy)]
+enum Left {
+    /// It asks for nothing.
+    Silent,
+    /// Others have it all.
+    Refused,
+}
+
+struct Table<'d, 'w> {
+    claims: &'d Claims<'w>,
+    seats: BTreeMap<String, Seat>,
+    dealt: BTreeMap<ObjectId, Address>,
+    left: Vec<ObjectId>,
+}
+
+/// A right to an address; the better one is the smaller.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Right {
+    stranger: bool,
+    wish: usize,
+    newcomer: bool,
+    id: ObjectId,
 }
 
 impl<'w> Table<'_, 'w> {
-    fn holders_keep(&mut self) {
-        for (id, claim) in self.claims {
-            let Some(row) = claim.row else { continue };
-            if claim.keeps {
-                let claimed =
-                    row.identity.as_ref().and_then(|identity| identity.claimed_email.clone());
-                self.dealt
-                    .insert(*id, Address { email: row.email.clone(), claimed, adopted: None });
-            } else if let Some(primary) = claim.primary
-                && fold_case(primary) == fold_case(&row.email)
-            {
-                self.give(*id, primary, None);
-            }
+    /// Those who ask for nothing stay where they are.
+    fn keep(&mut self) {
+        let keeping = self.claims.iter().filter(|(_, claim)| !claim.standing.asks());
+        for (id, row) in keeping.filter_map(|(id, claim)| Some((*id, claim.row?))) {
+            let claimed = row.identity.as_ref().and_then(|own| own.claimed_email.clone());
+            self.dealt.insert(id, Address { email: row.email.clone(), claimed, adopted: None });
         }
     }
 
-    fn round(&mut self, newcomers: bool, wish: impl Fn(&Claim<'w>) -> Option<&'w str>) {
-        for (id, claim) in self.claims {
-            let open = !self.dealt.contains_key(id) && !self.waiting.contains(id);
-            if open
-                && claim.row.is_none() == newcomers
-                && let Some(address) = wish(claim)
-            {
-                self.try_give(*id, claim, address);
-            }
-        }
-    }
-
-    fn try_give(&mut self, id: ObjectId, claim: &Claim<'w>, address: &str) {
-        match self.seats.get(&fold_case(address)) {
-            None => self.give(id, address, None),
-            Some(Holder::Removed(holder)) => {
-                self.evicted.insert(*holder);
-                self.give(id, address, None);
-            }
-            Some(Holder::Fixed) => {}
-            Some(Holder::People) if claim.row.is_none() && !claim.guest => {
-                self.adopt(id, claim, address);
-            }
-            Some(Holder::People) => {}
-        }
-    }
-
-    /// A row made by people is on the address that a newcomer claims.
-    fn adopt(&mut self, id: ObjectId, claim: &Claim<'w>, address: &str) {
-        let folded = fold_case(address);
-        let rows: Vec<&HandMade> = self
-            .draft
-            .world
-            .hand_made
-            .iter()
-            .filter(|made| fold_case(&made.row.email) == folded)
+    /// Everybody asks for the first wish; whoever is refused, or displaced by a better
+    /// right, asks for the next one.
+    fn ask(&mut self, waiting: &BTreeSet<ObjectId>) {
+        let adopted: BTreeSet<String> = self
+            .dealt
+            .values()
+            .filter(|a| a.adopted.is_some())
+            .map(|a| fold_case(&a.email))
             .collect();
-        let adopters = self.adopters.get(&folded).map_or(&[][..], Vec::as_slice);
-        if !claim.adopts {
-            // The same person, disabled: a second row would split it in two. It waits.
-            self.waiting.insert(id);
-        } else if let ([made], [only]) = (rows.as_slice(), adopters)
-            && *only == id
-        {
-            if made.row.role == Role::Admin || made.has_products {
-                self.wait(id, "an existing row with this address is an admin or has product memberships; approve its adoption");
-            } else {
-                let row = made.row.clone();
-                self.give(id, address, Some(row));
-            }
-        } else if rows.len() > 1 {
-            self.wait(id, "several existing rows match this user's address; leave one of them");
-        }
-    }
-
-    fn wait(&mut self, id: ObjectId, why: &str) {
-        self.waiting.insert(id);
-        self.draft.raise(FindingKind::AdoptionWaits, id, why);
-    }
-
-    fn give(&mut self, id: ObjectId, address: &str, adopted: Option<UserRow>) {
-        self.seats.insert(fold_case(address), Holder::Fixed);
-        let wished = self.claims.get(&id).and_then(|claim| claim.primary);
-        let claimed =
-            wished.filter(|wish| fold_case(wish) != fold_case(address)).map(str::to_owned);
-        self.dealt.insert(id, Address { email: address.to_owned(), claimed, adopted });
-    }
-
-    /// Nothing that was claimed is free: a known user keeps what it has or gets a
-    /// placeholder, a newcomer gets no row.
-    fn last_resort(&mut self) {
-        for (id, claim) in self.claims {
-            if self.dealt.contains_key(id) || self.waiting.contains(id) {
+        let open =
+            self.claims.keys().filter(|id| !self.dealt.contains_key(id) && !waiting.contains(id));
+        let mut asking: VecDeque<(ObjectId, usize)> = open.map(|id| (*id, 0)).collect();
+        let mut granted: BTreeMap<String, Right> = BTreeMap::new();
+        while let Some((id, wish)) = asking.pop_front() {
+            let Some(address) = self.wish(id, wish) else {
+                self.left.push(id);
+                continue;
+            };
+            let address = fold_case(address);
+            let right = self.right(id, wish, &address);
+            if self.seats.get(&address) == Some(&Seat::Taken) || adopted.contains(&address) {
+                asking.push_back((id, wish + 1));
                 continue;
             }
-            if claim.primary.is_none() && claim.fallback.is_none() {
-                let why = "neither mail nor userPrincipalName is set";
-                self.draft.raise(FindingKind::UserWithoutAddress, id, why);
-            } else {
-                let why = "its mail and its userPrincipalName are both held by others";
-                self.draft.raise(FindingKind::AddressConflict, id, why);
-            }
-            if let Some(row) = claim.row {
-                let current = fold_case(&row.email);
-                let free =
-                    !matches!(self.seats.get(&current), Some(Holder::Fixed | Holder::People));
-                let email = if free { row.email.clone() } else { format!("{id}@conflict.invalid") };
-                self.give(*id, &email, None);
+            match granted.get(&address) {
+                Some(better) if *better < right => asking.push_back((id, wish + 1)),
+                _ => {
+                    let displaced = granted.insert(address, right);
+                    asking.extend(displaced.map(|right| (right.id, right.wish + 1)));
+                }
             }
         }
+        for Right { id, wish, .. } in granted.into_values() {
+            let email = self.wish(id, wish).expect("only wishes are granted").to_owned();
+            self.give(id, email);
+        }
+        self.left.sort_unstable();
     }
 
-    fn finish(self) -> Dealt {
-        let Self { draft, claims, mut dealt, evicted, .. } = self;
+    fn wish(&self, id: ObjectId, wish: usize) -> Option<&'w str> {
+        let Claim { primary, fallback, .. } = &self.claims[&id];
+        [*primary, *fallback].into_iter().flatten().nth(wish)
+    }
+
+    fn right(&self, id: ObjectId, wish: usize, address: &str) -> Right {
+        let row = self.claims[&id].row;
+        let holds = row.is_some_and(|row| fold_case(&row.email) == address);
+        Right { stranger: !holds, wish, newcomer: row.is_none(), id }
+    }
+
+    fn give(&mut self, id: ObjectId, email: String) {
+        let wished = self.claims[&id].primary;
+        let claimed = wished.filter(|wish| fold_case(wish) != fold_case(&email));
+        let claimed = claimed.map(str::to_owned);
+        self.dealt.insert(id, Address { email, claimed, adopted: None });
+    }
+
+    /// Nothing that was asked for is free: a known user keeps what it has or gets a
+    /// placeholder, a newcomer gets no row.
+    fn last_resort(&mut self) -> Vec<(ObjectId, Left)> {
+        let mut taken: BTreeSet<String> = self.seats.keys().cloned().collect();
+        taken.extend(self.dealt.values().map(|address| fold_case(&address.email)));
+        let left = std::mem::take(&mut self.left);
+        let mut why = Vec::new();
+        for id in left {
+            let claim = &self.claims[&id];
+            let silent = claim.primary.is_none() && claim.fallback.is_none();
+            why.push((id, if silent { Left::Silent } else { Left::Refused }));
+            if let Some(row) = claim.row {
+                let keeps = row.email != placeholder(id) && taken.insert(fold_case(&row.email));
+                let email =
+                    if keeps { row.email.clone() } else { format!("{id}@conflict.invalid") };
+                self.give(id, email);
+            }
+        }
+        why
+    }
+
+    /// Moves the removed users whose address somebody got.
+    fn finish(self, draft: &Draft<'_>) -> Dealt {
+        let Self { claims, seats, dealt: mut users, .. } = self;
+        let asked = users.iter().filter(|(id, _)| claims[id].standing.asks());
+        let evicted: BTreeSet<ObjectId> = asked
+            .filter_map(|(_, address)| match seats.get(&fold_case(&address.email)) {
+                Some(Seat::Removed(holder)) => Some(*holder),
+                _ => None,
+            })
+            .collect();
         let mut surrendered = BTreeMap::new();
         for id in evicted {
             let row = &draft.world.identities[&id];
             let email = placeholder(id);
+            let claimed = Some(row.email.clone());
             if claims.contains_key(&id) {
-                let claimed = Some(row.email.clone());
-                dealt.insert(id, Address { email, claimed, adopted: None });
+                users.insert(id, Address { email, claimed, adopted: None });
             } else {
-                let mut row = row.clone();
-                if let Some(identity) = &mut row.identity {
-                    identity.claimed_email = Some(row.email);
-                }
-                row.email = email;
-                row.updated_at = draft.policy.now;
-                surrendered.insert(id, row);
+                let identity =
+                    row.identity.clone().map(|own| Identity { claimed_email: claimed, ..own });
+                let updated_at = draft.policy.now;
+                surrendered.insert(id, UserRow { email, updated_at, identity, ..row.clone() });
             }
         }
-        Dealt { users: dealt, surrendered }
+        Dealt { users, surrendered }
     }
 }
 

@@ -30,8 +30,9 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
     for id in &world.affected_groups {
         let Some(seen) = world.groups.get(id) else { continue };
         let before = world.group_rows.get(id);
-        let (wanted, evidence) = if world.purge_groups.contains(id) && is_removed(before) {
-            if !draft.may_remove(|| Removal::Group(*id)) {
+        let purge = world.purge_groups.contains(id) && !seen.presence.is_present();
+        let (wanted, evidence) = if purge && is_removed(before) {
+            if !draft.may_purge(Removal::Group(*id)) {
                 continue;
             }
             (None, Some(Evidence::ConfirmedById))
@@ -90,7 +91,7 @@ fn desired(
     };
     let state = if present { State::Live } else { State::Removed };
     let loses = row.state == Some(State::Live) && state == State::Removed;
-    if !loses || draft.may_remove(|| Removal::Group(id)) {
+    if !loses || draft.may_remove(Removal::Group(id)) {
         row.state = Some(state);
     }
     row.removed_at = match row.state {

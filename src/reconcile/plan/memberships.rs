@@ -18,7 +18,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>, users: &Users
         for group in stored.union(&wanted) {
             let made = match (stored.contains(group), wanted.contains(group)) {
                 (false, true) => true,
-                (true, false) if draft.may_remove(|| Removal::Membership(*group, *user)) => false,
+                (true, false) if draft.may_remove(Removal::Membership(*group, *user)) => false,
                 _ => continue,
             };
             let evidence = (!made).then(|| evidence(draft, *group, *user));

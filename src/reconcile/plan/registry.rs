@@ -28,9 +28,9 @@ pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, users: &Users) {
     let bound_groups = bind_groups(draft, wanted, groups);
     let bound_owners = bind_owners(draft, wanted, users);
     decide_links(draft, wanted, &bound_groups);
-    decide_members(draft, wanted, &bound_owners);
+    decide_members(draft, wanted, &bound_owners, users);
     end_bindings(draft, wanted);
-    resolve_forgotten(draft);
+    resolve_forgotten(draft, wanted);
 }
 
 fn decide_products(draft: &mut Draft<'_>, wanted: &[RegistryEntry]) {
@@ -65,45 +65,32 @@ fn bind_groups(
     wanted: &[RegistryEntry],
     groups: &Groups,
 ) -> BTreeMap<String, ObjectId> {
-    let names: BTreeMap<String, &str> = wanted
-        .iter()
-        .flat_map(|e| &e.groups)
-        .map(|name| (fold_case(name), name.as_str()))
-        .collect();
     let mut bound = BTreeMap::new();
-    for (key, name) in names {
+    for (key, name) in group_names(wanted) {
         let stored = draft.world.registry.group_bindings.get(&key).copied();
         let candidates = draft.world.registry.candidates.get(&key);
         if candidates.is_some() {
-            draft.evaluate(GROUP_FINDINGS, name);
+            draft.evaluate(GROUP_FINDINGS, &name);
         }
         if let Some(id) = stored {
-            bound.insert(key.clone(), id);
+            check_binding(draft, name, id, candidates, groups);
+            bound.insert(key, id);
+            continue;
         }
         let Some(candidates) = candidates else { continue };
-        match (stored, candidates.len()) {
-            (Some(id), _) => {
-                let others = candidates.iter().filter(|other| **other != id).count();
-                if others > 0 {
-                    let called = groups.name(id).unwrap_or("a group that is gone");
-                    let why = format!(
-                        "bound to {id} ({called}), but {others} other group(s) carry this name now; binding anew needs a person"
-                    );
-                    draft.raise(FindingKind::RegistryGroupTaken, name, why);
-                }
-            }
-            (None, 0) => {
+        match candidates.len() {
+            0 => {
                 let why = "no group of the tenant has this name; correct the registry or create the group";
-                draft.raise(FindingKind::RegistryGroupUnresolved, name, why);
+                draft.raise(FindingKind::RegistryGroupUnresolved, &name, why);
             }
-            (None, 1) => {
+            1 => {
                 let id = *candidates.first().expect("one candidate");
                 bound.insert(key.clone(), id);
                 draft.plan.bindings.push(Binding { owner: false, name: key, object: Some(id) });
             }
-            (None, n) => {
+            n => {
                 let why = format!("{n} groups of the tenant have this name; rename all but one");
-                draft.raise(FindingKind::RegistryGroupAmbiguous, name, why);
+                draft.raise(FindingKind::RegistryGroupAmbiguous, &name, why);
             }
         }
     }
@@ -113,17 +100,49 @@ fn bind_groups(
     bound
 }
 
+/// A bound name is never bound anew by the daemon; it says where a person should look.
+fn check_binding(
+    draft: &mut Draft<'_>,
+    name: &str,
+    id: ObjectId,
+    candidates: Option<&BTreeSet<ObjectId>>,
+    groups: &Groups,
+) {
+    draft.evaluate(&[FindingKind::RegistryGroupUnresolved], &name);
+    let others = candidates.map_or(0, |ids| ids.iter().filter(|other| **other != id).count());
+    if others > 0 {
+        let called = groups.name(id).unwrap_or("a group that is gone");
+        let why = format!(
+            "bound to {id} ({called}), but {others} other group(s) carry this name now; binding anew needs a person"
+        );
+        draft.raise(FindingKind::RegistryGroupTaken, &name, why);
+    } else if groups.state(id) == Some(State::Removed) {
+        let why = format!(
+            "bound to {id}, which is gone; restore the group, or take the name out of the registry"
+        );
+        draft.raise(FindingKind::RegistryGroupUnresolved, &name, why);
+    }
+}
+
+/// The groups that the registry names: key, then the name as it is spelt there.
+fn group_names(wanted: &[RegistryEntry]) -> BTreeMap<String, &str> {
+    let names = wanted.iter().flat_map(|entry| &entry.groups);
+    names.map(|name| (fold_case(name), name.as_str())).collect()
+}
+
+/// The owners likewise.
+fn owner_names(wanted: &[RegistryEntry]) -> BTreeMap<String, &str> {
+    let names = wanted.iter().filter_map(|entry| entry.owner.as_deref());
+    names.map(|name| (person_key(name), name)).collect()
+}
+
 /// The person behind each owner key that means exactly one.
 fn bind_owners(
     draft: &mut Draft<'_>,
     wanted: &[RegistryEntry],
     users: &Users,
 ) -> BTreeMap<String, ObjectId> {
-    let names: BTreeMap<String, &str> = wanted
-        .iter()
-        .filter_map(|entry| entry.owner.as_deref())
-        .map(|name| (person_key(name), name))
-        .collect();
+    let names = owner_names(wanted);
     let mut people = draft.world.registry.owners.clone();
     for (id, row) in users.rows() {
         let key = person_key(&row.name);
@@ -139,7 +158,7 @@ fn bind_owners(
     }
     let mut bound = BTreeMap::new();
     for (key, name) in names {
-        draft.evaluate(OWNER_FINDINGS, name);
+        draft.evaluate(OWNER_FINDINGS, &name);
         let none = BTreeSet::new();
         let candidates = people.get(&key).unwrap_or(&none);
         match (draft.world.registry.owner_bindings.get(&key), candidates.len()) {
@@ -153,15 +172,14 @@ fn bind_owners(
             }
             (None, 0) => {
                 let why = "no live person in scope has this name; the owner gets no membership";
-                draft.raise(FindingKind::RegistryOwnerUnresolved, name, why);
+                draft.raise(FindingKind::RegistryOwnerUnresolved, &name, why);
             }
             (None, n) => {
                 let why = format!("{n} live people have this name; the owner gets no membership");
-                draft.raise(FindingKind::RegistryOwnerAmbiguous, name, why);
+                draft.raise(FindingKind::RegistryOwnerAmbiguous, &name, why);
             }
         }
     }
-    bound.retain(|_, id| users.row(*id).is_some() || draft.world.identities.contains_key(id));
     bound
 }
 
@@ -191,7 +209,7 @@ fn decide_links(
         if !named
             && exists(product, group)
             && !unreadable.contains(product.as_str())
-            && draft.may_remove(|| Removal::Link(product.clone(), *group))
+            && draft.may_remove(Removal::Link(product.clone(), *group))
         {
             changes.push(LinkChange { product: product.clone(), group: *group, made: false });
         }
@@ -217,6 +235,7 @@ fn decide_members(
     draft: &mut Draft<'_>,
     wanted: &[RegistryEntry],
     bound: &BTreeMap<String, ObjectId>,
+    users: &Users,
 ) {
     let world = draft.world;
     let mut desired = BTreeSet::new();
@@ -234,22 +253,22 @@ fn decide_members(
     }
     let mut changes: Vec<super::ProductMemberChange> = Vec::new();
     for key in &desired {
-        let ours = world.registry.members.get(key).copied();
         let present = world.product_members.get(&key.1).and_then(|products| products.get(&key.0));
-        let before = match (ours, present) {
-            (Some(ProductRole::Admin), _) => continue,
-            (Some(role), _) => Some(role),
+        let before = world.registry.members.get(key).copied();
+        let wanted = match before {
+            Some(role) => role != ProductRole::Admin,
             // A membership made by people stays as people made it.
-            (None, Some(_)) => continue,
-            (None, None) => None,
+            None => present.is_none() && may_own(draft, users, key.1),
         };
-        let after = Some(ProductRole::Admin);
-        changes.push(Change { key: key.clone(), before, after, evidence: None });
+        if wanted {
+            let after = Some(ProductRole::Admin);
+            changes.push(Change { key: key.clone(), before, after, evidence: None });
+        }
     }
     for (key, role) in &world.registry.members {
         if !desired.contains(key)
             && !undecided.contains(key.0.as_str())
-            && draft.may_remove(|| Removal::ProductMember(key.0.clone(), key.1))
+            && draft.may_remove(Removal::ProductMember(key.0.clone(), key.1))
         {
             changes.push(Change {
                 key: key.clone(),
@@ -263,44 +282,32 @@ fn decide_members(
     draft.plan.members = changes;
 }
 
-/// A name that the registry gives up is free to be resolved anew one day.
-fn end_bindings(draft: &mut Draft<'_>, wanted: &[RegistryEntry]) {
-    let groups: BTreeSet<String> =
-        wanted.iter().flat_map(|e| &e.groups).map(|n| fold_case(n)).collect();
-    let owners: BTreeSet<String> =
-        wanted.iter().filter_map(|e| e.owner.as_deref()).map(person_key).collect();
-    let registry = &draft.world.registry;
-    let ended = registry
-        .group_bindings
-        .keys()
-        .filter(|name| !groups.contains(*name))
-        .map(|name| (false, name))
-        .chain(
-            registry
-                .owner_bindings
-                .keys()
-                .filter(|name| !owners.contains(*name))
-                .map(|name| (true, name)),
-        );
-    for (owner, name) in ended {
-        draft.plan.bindings.push(Binding { owner, name: name.clone(), object: None });
-    }
+/// Whether a person may become an owner now; who is one already stays one while bound.
+fn may_own(draft: &Draft<'_>, users: &Users, id: ObjectId) -> bool {
+    let affected = draft.world.affected_users.contains(&id);
+    let row = if affected { users.row(id) } else { draft.world.identities.get(&id) };
+    let identity = row.and_then(|row| row.identity.as_ref());
+    identity.is_some_and(|identity| identity.state == State::Live && !identity.guest)
 }
 
-/// Findings about names that the registry holds no more are over.
-fn resolve_forgotten(draft: &mut Draft<'_>) {
-    let Some(wanted) = &draft.world.registry.wanted else { return };
-    let names: BTreeSet<&str> = wanted
-        .iter()
-        .flat_map(|entry| entry.groups.iter().map(String::as_str).chain(entry.owner.as_deref()))
-        .collect();
-    let forgotten: Vec<(FindingKind, String)> = draft
-        .world
-        .open_findings
-        .keys()
-        .filter(|(kind, _)| GROUP_FINDINGS.contains(kind) || OWNER_FINDINGS.contains(kind))
-        .filter(|(_, subject)| !names.contains(subject.as_str()))
-        .cloned()
-        .collect();
-    draft.evaluated.extend(forgotten);
+/// A name that the registry gives up is free to be resolved anew one day.
+fn end_bindings(draft: &mut Draft<'_>, wanted: &[RegistryEntry]) {
+    let (groups, owners) = (group_names(wanted), owner_names(wanted));
+    let registry = &draft.world.registry;
+    let ended_groups = registry.group_bindings.keys().filter(|name| !groups.contains_key(*name));
+    let ended_owners = registry.owner_bindings.keys().filter(|name| !owners.contains_key(*name));
+    let ended = ended_groups.map(|name| (false, name)).chain(ended_owners.map(|name| (true, name)));
+    let ended = ended.map(|(owner, name)| Binding { owner, name: name.clone(), object: None });
+    draft.plan.bindings.extend(ended);
+}
+
+/// Findings about names that the registry holds no more, or spells anew, are over.
+fn resolve_forgotten(draft: &mut Draft<'_>, wanted: &[RegistryEntry]) {
+    let groups: BTreeSet<&str> = group_names(wanted).into_values().collect();
+    let owners: BTreeSet<&str> = owner_names(wanted).into_values().collect();
+    let forgotten = draft.world.open_findings.keys().filter(|(kind, subject)| {
+        (GROUP_FINDINGS.contains(kind) && !groups.contains(subject.as_str()))
+            || (OWNER_FINDINGS.contains(kind) && !owners.contains(subject.as_str()))
+    });
+    draft.evaluated.extend(forgotten.cloned());
 }

@@ -3,24 +3,22 @@
 //! Addresses are dealt out in [`super::addresses`], because one person's may depend
 //! on everybody else's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::addresses::{self, Address, Claim};
+use super::addresses::{self, Address, Claim, Standing};
 use super::closure::Closure;
+use super::groups::Groups;
 use super::{Change, Draft, Removal};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    Identity, ObservedUser, Policy, Presence, Purge, Role, State, UserRow, preferred_address,
+    Identity, ObservedUser, Policy, Presence, Purge, Role, State, UserRow, fallback_address,
+    preferred_address,
 };
 
 /// The findings that this step looks at, one subject a user.
-const FINDINGS: &[FindingKind] = &[
-    FindingKind::UserWithoutAddress,
-    FindingKind::AddressConflict,
-    FindingKind::AdoptionWaits,
-    FindingKind::TombstoneKept,
-];
+const FINDINGS: &[FindingKind] =
+    &[FindingKind::UserWithoutAddress, FindingKind::AddressConflict, FindingKind::AdoptionWaits];
 
 /// The rows of the people in play, after this plan.
 pub(super) struct Users {
@@ -48,8 +46,9 @@ struct Candidate<'w> {
 }
 
 /// Plans the affected users.
-pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>) -> Users {
+pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, closure: &Closure<'_>) -> Users {
     let world = draft.world;
+    let mut purged = BTreeSet::new();
     let mut after: BTreeMap<ObjectId, Option<UserRow>> = BTreeMap::new();
     let mut candidates: BTreeMap<ObjectId, Candidate<'_>> = BTreeMap::new();
     for id in &world.affected_users {
@@ -57,14 +56,23 @@ pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>) -> Users {
         after.insert(*id, before.cloned());
         draft.evaluate(FINDINGS, id);
         let Some(seen) = world.users.get(id) else { continue };
-        if purge(draft, *id, before) {
+        if purge(draft, *id, seen, before) {
+            purged.insert(*id);
             after.insert(*id, None);
-        } else if let Some(candidate) = candidate(draft, closure, *id, seen, before) {
-            candidates.insert(*id, candidate);
+            continue;
+        }
+        let above = closure.of(*id);
+        let is_admin = above.iter().any(|group| {
+            draft.policy.admin_groups.contains(group) && groups.state(*group) == Some(State::Live)
+        });
+        let is_member = !above.is_empty();
+        if let Some(state) = state(draft, *id, seen, before, is_member) {
+            let role = role(draft, *id, before, is_admin);
+            candidates.insert(*id, Candidate { seen, before, state, role });
         }
     }
     let claims = candidates.iter().map(|(id, candidate)| (*id, claim(candidate))).collect();
-    let mut addresses = addresses::deal(draft, &claims);
+    let mut addresses = addresses::deal(draft, &claims, &purged);
     for (id, candidate) in &candidates {
         if let Some(address) = addresses.users.remove(id) {
             after.insert(*id, Some(row(*id, candidate, address, draft.policy)));
@@ -78,56 +86,61 @@ pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>) -> Users {
 }
 
 /// Whether the user goes for good in this plan.
-fn purge(draft: &mut Draft<'_>, id: ObjectId, before: Option<&UserRow>) -> bool {
-    let removed = before.is_some_and(|row| row.state() == State::Removed);
-    match draft.world.purge_users.get(&id) {
-        Some(Purge::Free) if removed => draft.may_remove(|| Removal::User(id)),
-        Some(Purge::HeldByHistory) if removed => {
+fn purge(
+    draft: &mut Draft<'_>,
+    id: ObjectId,
+    seen: &ObservedUser,
+    before: Option<&UserRow>,
+) -> bool {
+    let gone =
+        !seen.presence.is_present() && before.is_some_and(|row| row.state() == State::Removed);
+    let asked = draft.world.purge_users.get(&id);
+    if !gone || asked.is_some() {
+        // While it is gone, only a run that asks can tell whether it may go.
+        draft.evaluate(&[FindingKind::TombstoneKept], &id);
+    }
+    match asked {
+        Some(Purge::Free) if gone => draft.may_purge(Removal::User(id)),
+        Some(Purge::HeldByHistory) if gone => {
             let message =
                 "gone for longer than the retention, but history points to the row, so it stays";
-            draft.raise(FindingKind::TombstoneKept, id, message);
+            draft.raise(FindingKind::TombstoneKept, &id, message);
             false
         }
         _ => false,
     }
 }
 
-/// What the user should become, or `None` where it has no row and gets none.
-fn candidate<'w>(
-    draft: &mut Draft<'w>,
-    closure: &Closure<'_>,
+/// The state that the user should have, or `None` where it has no row and gets none.
+fn state(
+    draft: &mut Draft<'_>,
     id: ObjectId,
-    seen: &'w ObservedUser,
-    before: Option<&'w UserRow>,
-) -> Option<Candidate<'w>> {
-    let groups = closure.of(id);
+    seen: &ObservedUser,
+    before: Option<&UserRow>,
+    is_member: bool,
+) -> Option<State> {
     let stored = before.map(UserRow::state);
-    let mut state = match (seen.presence, seen.facts.enabled) {
+    let state = match (seen.presence, seen.facts.enabled) {
         (Presence::Gone(..), _) => State::Removed,
         (Presence::Present, Some(true)) => State::Live,
         (Presence::Present, Some(false)) => State::Disabled,
         // Unknown changes nothing; a new user is not live (trap 32).
         (Presence::Present, None) => stored.unwrap_or(State::Disabled),
     };
-    if before.is_none() {
-        let policy = draft.policy;
-        let wanted = state != State::Removed
-            && (policy.include_guests || !seen.facts.guest)
-            && (policy.include_disabled || state == State::Live)
-            && (!policy.members_only || !groups.is_empty());
-        if !wanted {
-            return None;
+    match stored {
+        None => {
+            let policy = draft.policy;
+            let wanted = state != State::Removed
+                && (policy.include_guests || !seen.facts.guest)
+                && (policy.include_disabled || state == State::Live)
+                && (!policy.members_only || is_member);
+            wanted.then_some(state)
         }
+        Some(State::Live) if state != State::Live && !draft.may_remove(Removal::User(id)) => {
+            Some(State::Live)
+        }
+        Some(_) => Some(state),
     }
-    if stored == Some(State::Live)
-        && state != State::Live
-        && !draft.may_remove(|| Removal::User(id))
-    {
-        state = State::Live;
-    }
-    let is_admin = groups.iter().any(|group| draft.policy.admin_groups.contains(group));
-    let role = role(draft, id, before, is_admin);
-    Some(Candidate { seen, before, state, role })
 }
 
 /// The role, and whether it is the daemon's to take back.
@@ -145,7 +158,7 @@ fn role(
     }
     match (is_admin, had, granted) {
         (true, Role::User, _) => (Role::Admin, true),
-        (false, Role::Admin, true) if draft.may_remove(|| Removal::Role(id)) => (Role::User, false),
+        (false, Role::Admin, true) if draft.may_remove(Removal::Role(id)) => (Role::User, false),
         (false, Role::User, true) => (Role::User, false),
         _ => (had, granted),
     }
@@ -154,15 +167,18 @@ fn role(
 /// What the user asks for when addresses are dealt out.
 fn claim<'w>(candidate: &Candidate<'w>) -> Claim<'w> {
     let Candidate { seen, before, state, .. } = candidate;
-    let keeps = *state == State::Removed || !seen.presence.is_present();
+    let standing = match state {
+        State::Removed => Standing::Yields,
+        _ if !seen.presence.is_present() => Standing::Keeps,
+        _ if seen.facts.guest => Standing::Asks,
+        State::Live => Standing::Adopts,
+        State::Disabled => Standing::Waits,
+    };
     Claim {
-        primary: preferred_address(&seen.facts).filter(|_| !keeps),
-        fallback: seen.facts.upn.as_deref().filter(|_| !keeps),
+        primary: preferred_address(&seen.facts),
+        fallback: fallback_address(&seen.facts),
         row: *before,
-        keeps,
-        removed: *state == State::Removed,
-        adopts: *state == State::Live && !seen.facts.guest,
-        guest: seen.facts.guest,
+        standing,
     }
 }
 

@@ -1,0 +1,45 @@
+//! `migrate`: brings the database to the schema of this version.
+
+use super::{Context, Exit, MigrateArgs, failed, unusable};
+use crate::service;
+use crate::store::SchemaState;
+
+/// Applies, checks or takes back.
+pub async fn run(context: &Context, args: &MigrateArgs) -> Exit {
+    let config = match context.config() {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let store = match service::store(&config) {
+        Ok(store) => store,
+        Err(error) => return unusable(&error),
+    };
+    if args.check {
+        return match store.schema().await {
+            Ok(SchemaState::Current) => {
+                println!("the schema is current");
+                Exit::Done
+            }
+            Ok(state) => {
+                println!("the schema is not current: {state}");
+                Exit::Failed
+            }
+            Err(error) => failed(&error),
+        };
+    }
+    if args.revert {
+        return match store.revert().await {
+            Ok(version) => {
+                println!("taken back: {version}");
+                Exit::Done
+            }
+            Err(error) => failed(&error),
+        };
+    }
+    match store.migrate().await {
+        Ok(applied) if applied.is_empty() => println!("the schema is current; nothing to do"),
+        Ok(applied) => println!("applied: {}", applied.join(", ")),
+        Err(error) => return failed(&error),
+    }
+    Exit::Done
+}

@@ -1,0 +1,106 @@
+//! `registry check`: the registry's file alone, and what it would change in a database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Context, Exit, RegistryCommand, failed, unusable};
+use crate::chain::Chain;
+use crate::config::Config;
+use crate::directory::Mode;
+use crate::reconcile::plan::{Plan, lines};
+use crate::reconcile::report::{FindingKind, Trigger};
+use crate::registry::{self, Registry};
+use crate::service;
+use crate::sync::{Done, Error, Sync};
+
+/// Checks. With a whole configuration the names are resolved against the directory and
+/// the changes shown, without writing any.
+pub async fn run(context: &Context, command: &RegistryCommand) -> Exit {
+    let RegistryCommand::Check { file } = command;
+    let config = Config::load(&context.sources);
+    let configured = config.as_ref().ok().and_then(|config| config.registry.file.clone());
+    let Some(path) = file.clone().or(configured) else {
+        eprintln!("no registry: name a file, or set registry.file");
+        return Exit::Usage;
+    };
+    let registry = match registry::load(&path) {
+        Ok(registry) => registry,
+        Err(error) => return unusable(&error),
+    };
+    tell_file(&path, &registry);
+    let config = match config {
+        Ok(config) => config,
+        Err(problems) => {
+            println!(
+                "only the file was checked; {} setting(s) are missing to compare it with a database",
+                problems.0.len()
+            );
+            return Exit::Done;
+        }
+    };
+    match compare(&config, registry).await {
+        Ok(done) => tell_changes(&done),
+        Err(exit) => return exit,
+    }
+    Exit::Done
+}
+
+fn tell_file(path: &PathBuf, registry: &Registry) {
+    let groups: std::collections::BTreeSet<&String> =
+        registry.entries.iter().flat_map(|entry| &entry.groups).collect();
+    let owners: std::collections::BTreeSet<String> = registry
+        .entries
+        .iter()
+        .filter_map(|entry| entry.owner.as_deref())
+        .map(crate::directory::person_key)
+        .collect();
+    println!(
+        "{}: {} products, {} groups, {} owners",
+        path.display(),
+        registry.entries.len(),
+        groups.len(),
+        owners.len()
+    );
+}
+
+/// A dry run with this registry: the same reading, the same plan, nothing written.
+async fn compare(config: &Config, registry: Registry) -> Result<Done, Exit> {
+    let mut settings = service::sync_settings(config).map_err(|error| unusable(&error))?;
+    settings.registry = Some(Arc::new(registry.entries));
+    let store = service::store(config).map_err(|error| unusable(&error))?;
+    let directory = service::directory(config, Arc::new(())).map_err(|error| unusable(&error))?;
+    let sync = Sync::new(store, directory, settings);
+    let run = Sync::begin(Mode::Delta, Trigger::Command);
+    let dry = async {
+        let observation = sync.observe(run).await?;
+        sync.commit(run, observation, true).await
+    };
+    dry.await.map_err(|error: Error| {
+        eprintln!("the file is good, but it could not be compared: {}", Chain(&error));
+        failed(&error)
+    })
+}
+
+fn tell_changes(done: &Done) {
+    let Plan { products, links, members, bindings, raised, .. } = done.plan.clone();
+    let raised = raised.into_iter().filter(|((kind, _), _)| is_registry(*kind)).collect();
+    let plan = Plan { products, links, members, bindings, raised, ..Plan::default() };
+    let lines = lines(&plan, &done.world);
+    if lines.is_empty() {
+        println!("the database holds just what the registry says");
+    }
+    for line in lines {
+        println!("{line}");
+    }
+}
+
+const fn is_registry(kind: FindingKind) -> bool {
+    matches!(
+        kind,
+        FindingKind::RegistryGroupUnresolved
+            | FindingKind::RegistryGroupAmbiguous
+            | FindingKind::RegistryGroupTaken
+            | FindingKind::RegistryOwnerUnresolved
+            | FindingKind::RegistryOwnerAmbiguous
+    )
+}

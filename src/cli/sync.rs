@@ -1,0 +1,145 @@
+//! `sync`: one run, now, in this process.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Context, Exit, SyncArgs, failed, unusable};
+use crate::directory::Mode;
+use crate::reconcile::plan::lines;
+use crate::reconcile::report::{Outcome, Report, Trigger};
+use crate::service;
+use crate::store;
+use crate::sync::{Done, Error, Sync, changes_by_word};
+use crate::telemetry::Telemetry;
+
+/// Runs once. A dry run executes the whole transaction, so that constraints are really
+/// met, and rolls it back.
+pub async fn run(context: &Context, args: &SyncArgs) -> Exit {
+    let config = match context.config() {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    if let Err(error) = Telemetry::start(&config.log) {
+        return failed(&error);
+    }
+    let sync = match service::sync(&config, Arc::new(())) {
+        Ok(sync) => sync,
+        Err(error) => return unusable(&error),
+    };
+    match sync.store().ready().await {
+        Ok(()) => {}
+        Err(error @ store::Error::Schema(_)) => return unusable(&error),
+        Err(error) => return failed(&error),
+    }
+    let mode = if args.full { Mode::Full } else { Mode::Delta };
+    let work = once(&sync, mode, args.dry_run);
+    let stopped = tokio::signal::ctrl_c();
+    tokio::select! {
+        biased;
+        _ = stopped => {
+            eprintln!("stopped; nothing was written");
+            Exit::Failed
+        }
+        done = work => match done {
+            Ok(done) => tell(&done, args.dry_run),
+            Err(error @ Error::Store(store::Error::Tenant { .. })) => unusable(&error),
+            Err(error) => failed(&error),
+        },
+    }
+}
+
+async fn once(sync: &Sync, mode: Mode, dry: bool) -> Result<Done, Error> {
+    let run = Sync::begin(mode, Trigger::Command);
+    let progress = Progress::start(sync);
+    let observation = sync.observe(run).await?;
+    progress.say("writing");
+    let done = sync.commit(run, observation, dry).await;
+    drop(progress);
+    done
+}
+
+fn tell(done: &Done, dry: bool) -> Exit {
+    if dry {
+        let lines = lines(&done.plan, &done.world);
+        if lines.is_empty() {
+            println!("nothing would change");
+        }
+        for line in lines {
+            println!("{line}");
+        }
+    }
+    for trip in &done.trips {
+        println!("held: {trip}");
+    }
+    println!("{}", summary(&done.report));
+    if done.report.outcome == Outcome::Held { Exit::Held } else { Exit::Done }
+}
+
+/// The run in one line.
+pub fn summary(report: &Report) -> String {
+    let changes: Vec<String> = changes_by_word(report)
+        .into_iter()
+        .map(|(word, count)| format!("{word} {count}"))
+        .collect();
+    let changes = if changes.is_empty() { "no change".to_owned() } else { changes.join(", ") };
+    let seconds = (report.finished_at - report.started_at).as_seconds_f64();
+    format!(
+        "{} run {}: {changes}; {} requests, {} pages, {seconds:.1} s",
+        report.mode, report.outcome, report.reading.requests, report.reading.pages
+    )
+}
+
+/// A line that moves, where somebody looks at it.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    watcher: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Progress {
+    /// Follows the reading of `sync`.
+    pub(super) fn start(sync: &Sync) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self { bar: ProgressBar::hidden(), watcher: None };
+        }
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        let (shown, sync) = (bar.clone(), sync.clone());
+        let start = sync.tally();
+        let watcher = tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                tick.tick().await;
+                let now = sync.tally();
+                shown.set_message(format!(
+                    "reading: {} requests, {} pages, {} KiB",
+                    now.requests - start.requests,
+                    now.pages - start.pages,
+                    (now.bytes - start.bytes) / 1024,
+                ));
+            }
+        });
+        Self { bar, watcher: Some(watcher) }
+    }
+
+    fn say(&self, what: &'static str) {
+        if let Some(watcher) = &self.watcher {
+            watcher.abort();
+        }
+        self.bar.set_message(what);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(watcher) = &self.watcher {
+            watcher.abort();
+        }
+        self.bar.finish_and_clear();
+    }
+}

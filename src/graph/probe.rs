@@ -1,0 +1,53 @@
+//! Questions that tell whether the daemon may and can read, before it does.
+//!
+//! Owns counts and the roles of our own token. Must not be used to conclude that
+//! anything is gone: counts come from an index that lags (2.2 of the facts).
+
+use super::Directory;
+use super::client::Flaw;
+use super::error::Error;
+use super::observe::Endpoint;
+use super::transport::Call;
+
+/// What can be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Users of the tenant.
+    Users,
+    /// Groups of the tenant.
+    Groups,
+}
+
+impl Directory {
+    /// How many there are, roughly ("aad-advanced-queries" page: `$count` with `ConsistencyLevel`).
+    pub async fn count(&self, what: Counted) -> Result<u64, Error> {
+        let endpoint = Endpoint::Count;
+        let path = match what {
+            Counted::Users => "users/$count",
+            Counted::Groups => "groups/$count",
+        };
+        let call =
+            Call { eventual: true, ..Call::get(endpoint, self.client.root.url(endpoint, path)?) };
+        self.client
+            .exchange(&call, |reply| {
+                // A text/plain number, with a byte order mark before it at times.
+                let text = String::from_utf8_lossy(&reply.body);
+                let number = text.trim_start_matches('\u{feff}').trim().parse();
+                number.map_err(|_| {
+                    Flaw::Final(Error::Malformed {
+                        endpoint,
+                        what: "a count that is no number".to_owned(),
+                    })
+                })
+            })
+            .await
+    }
+
+    /// The application permissions in our own access token; `None` when it cannot be read.
+    ///
+    /// An application without any permission gets a token all the same, and then empty lists
+    /// or 403 (trap 30): an empty answer here says so before.
+    pub async fn token_roles(&self) -> Result<Option<Vec<String>>, Error> {
+        Ok(self.client.tokens.current().await?.roles())
+    }
+}

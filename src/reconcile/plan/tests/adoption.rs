@@ -1,0 +1,160 @@
+//! Rows that people made before the directory told of the person.
+
+use super::check;
+
+#[test]
+fn one_enabled_member_account_adopts() {
+    check(
+        "
+        local Ada@x name=A
+        user ada name=Ada
+        full
+        ~ user Ada@x -> ada@x (A -> Ada), is adopted
+        ",
+    );
+    check(
+        "
+        policy admins=A
+        local ada@x
+        user ada
+        group A = ada
+        full
+        + group A
+        ~ user ada@x (ada@x -> ada), is adopted, role user -> admin
+        + member A  ada@x
+        ",
+    );
+}
+
+#[test]
+fn a_guest_never_adopts() {
+    check(
+        "
+        local ada@x
+        user ada upn=ada_x#EXT#@t guest
+        full
+        + user ada x#EXT#@t (ada), guest, waits for ada@x
+        ",
+    );
+    check(
+        "
+        local ada@x
+        user ada guest
+        full
+        ? address_conflict ada [61646100]: its mail…
+        ",
+    );
+    // … and does not stand in the way of one who may.
+    check(
+        "
+        local team@x
+        user ada mail=team@x guest
+        user bob mail=team@x
+        full
+        + user ada@x (ada), guest, waits for team@x
+        ~ user team@x (team@x -> bob), is adopted
+        ",
+    );
+}
+
+#[test]
+fn a_disabled_account_waits_without_a_row() {
+    check(
+        "
+        local ada@x
+        user ada off
+        user bob mail=bob@x
+        full
+        + user bob@x (bob)
+        user ada unknown
+        delta
+        user ada
+        delta
+        ~ user ada@x (ada@x -> ada), is adopted
+        ",
+    );
+    // Whatever the order of ids, the enabled account adopts and the other takes its UPN.
+    check(
+        "
+        local team@x
+        user ada mail=team@x off
+        user bob mail=team@x
+        full
+        + user ada@x (ada), disabled, waits for team@x
+        ~ user team@x (team@x -> bob), is adopted
+        ",
+    );
+    check(
+        "
+        local team@x
+        user bob mail=team@x off
+        user ada mail=team@x
+        full
+        ~ user team@x (team@x -> ada), is adopted
+        + user bob@x (bob), disabled, waits for team@x
+        ",
+    );
+}
+
+#[test]
+fn two_accounts_adopt_nothing() {
+    check(
+        "
+        local team@x
+        user ada mail=team@x
+        user bob mail=Team@x
+        full
+        + user ada@x (ada), waits for team@x
+        + user bob@x (bob), waits for Team@x
+        ",
+    );
+    // One of the two has a row already: still two accounts with that address.
+    check(
+        "
+        user ada
+        run
+        local team@x
+        user ada mail=team@x
+        run
+        user bob mail=team@x
+        delta
+        + user bob@x (bob), waits for team@x
+        ",
+    );
+}
+
+#[test]
+fn two_rows_are_adopted_by_nobody() {
+    check(
+        "
+        local ada@x
+        local ADA@x
+        user ada
+        full
+        ? adoption_waits ada [61646100]: several existing rows match…
+        drop ADA@x
+        full
+        ~ user ada@x (ada@x -> ada), is adopted
+        * adoption_waits ada@x
+        ",
+    );
+}
+
+#[test]
+fn a_row_that_counts_waits_for_a_person() {
+    for weight in ["admin", "products"] {
+        check(&format!(
+            "
+            local ada@x {weight}
+            user ada
+            full
+            ? adoption_waits ada [61646100]: an existing row with this address is an admin…
+            full
+            drop ada@x
+            full
+            + user ada@x (ada)
+            * adoption_waits ada@x
+            "
+        ));
+    }
+}

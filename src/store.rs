@@ -1,0 +1,345 @@
+//! The database: PostgreSQL in production, SQLite embedded. The only module that names diesel.
+//!
+//! Owns tables, transactions and encodings; decides nothing. Every call runs whole on
+//! a blocking thread: dropping the caller's future never tears a transaction apart.
+
+mod access;
+mod apply;
+mod audit;
+mod bulk;
+mod connection;
+mod findings;
+mod load;
+mod migrate;
+mod registry;
+mod rows;
+mod runs;
+mod schema;
+mod types;
+mod world;
+
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use connection::{Conn, Connections, Pooled};
+
+pub use access::{AccessPath, AccessRow, Decided};
+pub use apply::{Applied, RunInfo};
+pub use audit::{Divergence, Replay, Verification};
+pub use connection::{Backend, Settings};
+pub use load::{CursorRow, Start, Which};
+pub use migrate::SchemaState;
+pub use runs::RunRow;
+pub use world::Question;
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL names neither database.
+    #[error("database.url must start with postgres:// or sqlite://")]
+    Url,
+    /// No connection could be had.
+    #[error("the database cannot be reached; check database.url, the server and the network")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody else changed the same rows; the whole transaction may be tried again.
+    #[error("other writers kept changing the same rows")]
+    Conflict(#[source] DieselError),
+    /// Another run committed since this one started.
+    #[error("another run committed first")]
+    Superseded,
+    /// Another daemon works on the embedded database.
+    #[error(
+        "another daemon works on this database (it holds {path}); stop it, or use PostgreSQL for several"
+    )]
+    Locked {
+        /// The lock's file.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database belongs to another tenant.
+    #[error(
+        "this database holds tenant {stored}, but identity.tenant_id is {configured}; use another database"
+    )]
+    Tenant {
+        /// The tenant in the database.
+        stored: String,
+        /// The tenant in the configuration.
+        configured: String,
+    },
+    /// The schema is older, newer or not ours.
+    #[error("the database schema is not the one this version knows: {0}")]
+    Schema(String),
+    /// A migration failed.
+    #[error("migrating the schema failed; nothing was changed")]
+    Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A statement failed.
+    #[error("the database failed while {doing}")]
+    Query {
+        /// What was being done.
+        doing: &'static str,
+        /// The database's words.
+        #[source]
+        source: DieselError,
+    },
+    /// A stored value makes no sense.
+    #[error("a stored value is not understood: {0}")]
+    Corrupt(String),
+    /// The blocking thread ended early.
+    #[error("a database task ended without an answer")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+impl Error {
+    /// A label of a closed set, for metrics and status.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Url => "database_url",
+            Self::Locked { .. } => "database_locked",
+            Self::Unreachable(_) => "database_unreachable",
+            Self::Conflict(_) => "database_conflict",
+            Self::Superseded => "superseded",
+            Self::Tenant { .. } => "tenant_mismatch",
+            Self::Schema(_) => "schema",
+            Self::Migration(_) => "migration",
+            Self::Query { .. } => "database_query",
+            Self::Corrupt(_) => "database_value",
+            Self::Task(_) => "database_task",
+        }
+    }
+
+    /// Whether the same run, done again from its start, may succeed.
+    pub const fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::Superseded)
+    }
+}
+
+/// Conflicts are told apart by SQLSTATE's words: diesel has no code for deadlocks.
+impl From<DieselError> for Error {
+    fn from(source: DieselError) -> Self {
+        let conflict = match &source {
+            DieselError::DatabaseError(kind, info) => {
+                matches!(
+                    kind,
+                    DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation
+                ) || info.message().contains("deadlock detected")
+                    || info.message().contains("database is locked")
+            }
+            _ => false,
+        };
+        if conflict {
+            Self::Conflict(source)
+        } else {
+            Self::Query { doing: "running a statement", source }
+        }
+    }
+}
+
+/// Names what was being done when a statement fails.
+trait Doing<T> {
+    fn doing(self, what: &'static str) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for QueryResult<T> {
+    fn doing(self, what: &'static str) -> Result<T, Error> {
+        self.map_err(|source| match Error::from(source) {
+            Error::Query { source, .. } => Error::Query { doing: what, source },
+            other => other,
+        })
+    }
+}
+
+/// A handle to the database; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: Connections,
+    backend: Backend,
+    settings: Settings,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+/// An open transaction. Each file of this module adds what it can do.
+pub struct Tx<'c> {
+    conn: &'c mut Conn,
+}
+
+impl Store {
+    /// Takes the settings; connects when first used.
+    ///
+    /// # Errors
+    /// [`Error::Url`].
+    pub fn open(settings: &Settings) -> Result<Self, Error> {
+        let backend = settings.backend()?;
+        Ok(Self { pool: connection::pool(settings)?, backend, settings: settings.clone() })
+    }
+
+    /// Which database it is.
+    pub const fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Keeps a second daemon out of an embedded database for as long as the lock lives.
+    /// PostgreSQL needs none: there the runs themselves are kept apart.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another daemon holds it.
+    pub fn lock_daemon(&self) -> Result<Option<std::fs::File>, Error> {
+        let Some(path) = self.settings.sqlite_path() else { return Ok(None) };
+        let path = format!("{path}.lock");
+        let locked = |source| Error::Locked { path: path.clone(), source };
+        let file = std::fs::File::create(&path).map_err(locked)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(locked(std::io::ErrorKind::WouldBlock.into()))
+            }
+            Err(std::fs::TryLockError::Error(source)) => Err(locked(source)),
+        }
+    }
+
+    /// Runs `work` on one consistent view of the database, writing nothing.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.blocking(move |store| {
+            let mut conn = store.connect()?;
+            begin(&mut conn, Access::Read)?;
+            let result = work(&mut Tx { conn: &mut conn });
+            rollback(&mut conn);
+            result
+        })
+        .await
+    }
+
+    /// Runs `work` in one transaction and commits it if `work` says so.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where another writer changed the same rows: the caller may
+    /// do the whole again, from what it read.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<Verdict<T>, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.blocking(move |store| {
+            let mut conn = store.connect()?;
+            begin(&mut conn, Access::Write)?;
+            let done = work(&mut Tx { conn: &mut conn }).and_then(|verdict| match verdict {
+                Verdict::Commit(value) => commit(&mut conn).map(|()| value),
+                Verdict::RollBack(value) => {
+                    rollback(&mut conn);
+                    Ok(value)
+                }
+            });
+            if done.is_err() {
+                rollback(&mut conn);
+            }
+            done
+        })
+        .await
+    }
+
+    /// Whether the database answers and its schema is the one this version knows.
+    pub async fn ready(&self) -> Result<(), Error> {
+        match self.blocking(|store| migrate::state(&mut *store.connect()?)).await? {
+            SchemaState::Current => Ok(()),
+            other => Err(Error::Schema(other.to_string())),
+        }
+    }
+
+    /// What the schema is, compared with what this version knows.
+    pub async fn schema(&self) -> Result<SchemaState, Error> {
+        self.blocking(|store| migrate::state(&mut *store.connect()?)).await
+    }
+
+    /// Applies pending migrations, all or none; returns their names. Safe to call from
+    /// several processes at once.
+    pub async fn migrate(&self) -> Result<Vec<String>, Error> {
+        self.blocking(|store| migrate::apply(&mut *store.connect()?)).await
+    }
+
+    /// Takes the newest migration back; refuses to drop the client's tables while they hold rows.
+    pub async fn revert(&self) -> Result<String, Error> {
+        self.blocking(|store| migrate::revert(&mut *store.connect()?)).await
+    }
+
+    fn connect(&self) -> Result<Pooled, Error> {
+        // The pool's own message hides the cause; ask the server directly for it.
+        self.pool.get().map_err(|pooled| {
+            let cause = connection::explain(&self.settings);
+            Error::Unreachable(cause.unwrap_or_else(|| Box::new(pooled)))
+        })
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store)).await.map_err(Error::Task)?
+    }
+}
+
+/// What becomes of a transaction.
+#[derive(Debug)]
+pub enum Verdict<T> {
+    /// Keep it.
+    Commit(T),
+    /// Undo it, and still answer: a dry run.
+    RollBack(T),
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    Write,
+}
+
+/// PostgreSQL: one snapshot for the whole transaction, so a row that somebody changes
+/// meanwhile makes our write fail instead of overwriting theirs. `SQLite`: one writer.
+fn begin(conn: &mut Conn, access: Access) -> Result<(), Error> {
+    match (conn, access) {
+        (Conn::Postgres(conn), Access::Read) => AnsiTransactionManager::begin_transaction_sql(
+            conn,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        ),
+        (Conn::Postgres(conn), Access::Write) => AnsiTransactionManager::begin_transaction_sql(
+            conn,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        ),
+        (Conn::Sqlite(conn), Access::Read) => {
+            AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN")
+        }
+        (Conn::Sqlite(conn), Access::Write) => {
+            AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
+        }
+    }
+    .doing("beginning a transaction")
+}
+
+fn commit(conn: &mut Conn) -> Result<(), Error> {
+    match conn {
+        Conn::Postgres(conn) => AnsiTransactionManager::commit_transaction(conn),
+        Conn::Sqlite(conn) => AnsiTransactionManager::commit_transaction(conn),
+    }
+    .doing("committing")
+}
+
+/// A transaction that cannot be rolled back is over with its connection, which the
+/// pool then throws away.
+fn rollback(conn: &mut Conn) {
+    let result = match conn {
+        Conn::Postgres(conn) => AnsiTransactionManager::rollback_transaction(conn),
+        Conn::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(conn),
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "rolling back failed; the connection is given up");
+    }
+}

@@ -1,0 +1,268 @@
+//! Writes a run: observed state, decided changes, their audit, cursor. Decides nothing.
+//!
+//! All of it happens in the transaction that also loaded what the plan was made from:
+//! on PostgreSQL that is one snapshot, so a row that somebody changed meanwhile fails
+//! the write and the run plans again.
+
+mod ids;
+mod people;
+mod products;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::audit::AuditLog;
+use super::bulk::{self, ROWS_MAX, Target, insert_rows};
+use super::rows::{EdgeRow, ObservedGroupRow, ObservedUserRow};
+use super::schema::{
+    dirsync_cursors, dirsync_held, dirsync_observed_edges, dirsync_observed_groups,
+    dirsync_observed_users,
+};
+use super::types::{Id, Time};
+use super::{Doing, Error, Tx};
+use crate::directory::{Cursor, MemberKind, Mode, ObjectId};
+use crate::reconcile::fold::{EdgeMove, Moved, Observed};
+use crate::reconcile::guard;
+use crate::reconcile::plan::Plan;
+use crate::reconcile::report::{Action, Entity, Trigger};
+use crate::reconcile::world::World;
+
+/// What identifies a run in everything it writes.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// The run's id.
+    pub id: Uuid,
+    /// What was read.
+    pub mode: Mode,
+    /// What woke it.
+    pub trigger: Trigger,
+    /// The time that its rows carry.
+    pub now: DateTime<Utc>,
+    /// The tenant.
+    pub tenant_id: String,
+    /// The Graph endpoint.
+    pub endpoint: String,
+    /// The query and scope of the links.
+    pub fingerprint: String,
+    /// The generation the run started from; 0 before the first.
+    pub generation: i64,
+    /// Graph's id of the last request.
+    pub request_id: Option<String>,
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Audit rows by entity and action: one for each changed row.
+    pub changes: BTreeMap<(Entity, Action), u64>,
+}
+
+/// Row ids of what the plan names by object id or name.
+struct Ids {
+    users: BTreeMap<ObjectId, i32>,
+    groups: BTreeMap<ObjectId, i32>,
+    products: BTreeMap<String, i32>,
+}
+
+/// A run being written.
+struct Writing<'a, 'c> {
+    tx: &'a mut Tx<'c>,
+    plan: &'a Plan,
+    info: &'a RunInfo,
+    ids: Ids,
+    audit: AuditLog,
+    changes: BTreeMap<(Entity, Action), u64>,
+}
+
+const OBSERVED_USERS: Target = Target {
+    name: "dirsync_observed_users",
+    key: &["object_id"],
+    set: &["display_name", "upn", "mail", "enabled", "guest", "presence", "evidence"],
+};
+const OBSERVED_GROUPS: Target = Target {
+    name: "dirsync_observed_groups",
+    key: &["object_id"],
+    set: &["display_name", "hidden_membership", "presence", "evidence", "members", "stale_since"],
+};
+const OBSERVED_EDGES: Target =
+    Target { name: "dirsync_observed_edges", key: &["group_id", "member_id"], set: &["is_group"] };
+
+impl Tx<'_> {
+    /// Makes sure that nobody committed since the run started, and that the database
+    /// is of this tenant. Call it first: it also keeps other runs out until the end.
+    ///
+    /// # Errors
+    /// [`Error::Superseded`], [`Error::Tenant`].
+    pub fn claim(&mut self, info: &RunInfo) -> Result<(), Error> {
+        use diesel::connection::SimpleConnection;
+        const RUN_LOCK: i64 = 0x6469_7273_796e_6302;
+        if super::types::is_postgres(self.conn) {
+            self.conn
+                .batch_execute(&format!("SELECT pg_advisory_xact_lock({RUN_LOCK})"))
+                .doing("waiting for another run")?;
+        }
+        let stored = self.cursor()?;
+        let generation = stored.as_ref().map_or(0, |row| row.generation);
+        match stored {
+            Some(row) if row.tenant_id != info.tenant_id => {
+                Err(Error::Tenant { stored: row.tenant_id, configured: info.tenant_id.clone() })
+            }
+            _ if generation != info.generation => Err(Error::Superseded),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the moved part of the observed state.
+    pub fn write_observed(
+        &mut self,
+        observed: &Observed,
+        moved: &Moved,
+        first: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let users: Vec<ObjectId> = moved.users.iter().copied().collect();
+        for slice in users.chunks(ROWS_MAX) {
+            let rows: Vec<ObservedUserRow> =
+                slice.iter().map(|id| ObservedUserRow::new(*id, &observed.users[id])).collect();
+            if first {
+                insert_rows!(
+                    self.conn,
+                    dirsync_observed_users::table,
+                    &rows,
+                    "writing observed users"
+                )?;
+            } else {
+                bulk::upsert(self.conn, &OBSERVED_USERS, &rows, "writing observed users")?;
+            }
+        }
+        let groups: Vec<ObjectId> = moved.groups.iter().copied().collect();
+        for slice in groups.chunks(ROWS_MAX) {
+            let rows: Vec<ObservedGroupRow> = slice
+                .iter()
+                .map(|id| ObservedGroupRow::new(*id, &observed.groups[id], now))
+                .collect();
+            if first {
+                insert_rows!(
+                    self.conn,
+                    dirsync_observed_groups::table,
+                    &rows,
+                    "writing observed groups"
+                )?;
+            } else {
+                bulk::upsert(self.conn, &OBSERVED_GROUPS, &rows, "writing observed groups")?;
+            }
+        }
+        self.write_edges(moved)
+    }
+
+    fn write_edges(&mut self, moved: &Moved) -> Result<(), Error> {
+        let edge = |group: &ObjectId, member: &ObjectId, kind: MemberKind| EdgeRow {
+            group_id: (*group).into(),
+            member_id: (*member).into(),
+            is_group: kind == MemberKind::Group,
+        };
+        let mut joined = Vec::new();
+        let mut left = Vec::new();
+        for ((group, member), step) in &moved.edges {
+            match step {
+                EdgeMove::Joined(kind) => joined.push(edge(group, member, *kind)),
+                EdgeMove::Left(kind, _) => left.push(edge(group, member, *kind)),
+            }
+        }
+        bulk::delete(self.conn, &OBSERVED_EDGES, &left, "deleting observed edges")?;
+        for rows in joined.chunks(ROWS_MAX * 10) {
+            insert_rows!(self.conn, dirsync_observed_edges::table, rows, "writing observed edges")?;
+        }
+        Ok(())
+    }
+
+    /// Writes the decided changes with one audit row each, findings and held objects.
+    pub fn apply(&mut self, plan: &Plan, world: &World, info: &RunInfo) -> Result<Applied, Error> {
+        let ids = ids::resolve(self, plan, world)?;
+        let audit = AuditLog::new(info);
+        let mut writing = Writing { tx: self, plan, info, ids, audit, changes: BTreeMap::new() };
+        writing.memberships_end()?;
+        writing.links_and_members_end()?;
+        writing.groups()?;
+        writing.users()?;
+        writing.products()?;
+        writing.memberships_begin()?;
+        writing.links_and_members_begin()?;
+        let Writing { audit, changes, .. } = writing;
+        let written = audit.finish(self)?;
+        debug_assert_eq!(written, changes.values().sum::<u64>(), "one audit row for each change");
+        self.write_bindings(plan, info.now)?;
+        self.write_findings(plan, info.now)?;
+        self.write_held(plan, info.now)?;
+        Ok(Applied { changes })
+    }
+
+    /// Replaces what is held by what this plan withheld.
+    fn write_held(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), Error> {
+        let (users, groups) = guard::held_objects(plan);
+        let wanted: BTreeMap<(&str, Id), ()> = users
+            .into_iter()
+            .map(|id| (("user", id.into()), ()))
+            .chain(groups.into_iter().map(|id| (("group", id.into()), ())))
+            .collect();
+        let stored: Vec<(String, Id)> = dirsync_held::table
+            .select((dirsync_held::kind, dirsync_held::object_id))
+            .load(self.conn)
+            .doing("reading held objects")?;
+        #[derive(serde::Serialize)]
+        struct Held<'a> {
+            kind: &'a str,
+            object_id: Id,
+            since: Time,
+        }
+        const HELD: Target =
+            Target { name: "dirsync_held", key: &["kind", "object_id"], set: &["since"] };
+        let over: Vec<Held<'_>> = stored
+            .iter()
+            .filter(|(kind, id)| !wanted.contains_key(&(kind.as_str(), *id)))
+            .map(|(kind, id)| Held { kind, object_id: *id, since: Time(now) })
+            .collect();
+        bulk::delete(self.conn, &HELD, &over, "releasing held objects")?;
+        let known: std::collections::BTreeSet<(&str, Id)> =
+            stored.iter().map(|(kind, id)| (kind.as_str(), *id)).collect();
+        let new: Vec<Held<'_>> = wanted
+            .keys()
+            .filter(|key| !known.contains(*key))
+            .map(|(kind, id)| Held { kind, object_id: *id, since: Time(now) })
+            .collect();
+        bulk::upsert(self.conn, &HELD, &new, "holding objects")?;
+        Ok(())
+    }
+
+    /// Moves the cursor: the last thing a run writes before it commits.
+    pub fn move_cursor(&mut self, cursor: &Cursor, info: &RunInfo) -> Result<(), Error> {
+        use dirsync_cursors::dsl;
+        let values = (
+            dsl::generation.eq(info.generation + 1),
+            dsl::tenant_id.eq(info.tenant_id.as_str()),
+            dsl::endpoint.eq(info.endpoint.as_str()),
+            dsl::fingerprint.eq(info.fingerprint.as_str()),
+            dsl::users_link.eq(cursor.users.as_str()),
+            dsl::groups_link.eq(cursor.groups.as_str()),
+            dsl::updated_at.eq(Time(info.now)),
+        );
+        if info.generation == 0 {
+            diesel::insert_into(dsl::dirsync_cursors)
+                .values((dsl::id.eq(1), values))
+                .execute(self.conn)
+        } else {
+            diesel::update(dsl::dirsync_cursors.find(1)).set(values).execute(self.conn)
+        }
+        .doing("moving the cursor")?;
+        Ok(())
+    }
+}
+
+impl Writing<'_, '_> {
+    fn note(&mut self, entity: Entity, action: Action) {
+        *self.changes.entry((entity, action)).or_insert(0) += 1;
+    }
+}

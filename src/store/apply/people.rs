@@ -1,0 +1,344 @@
+//! Writes groups, users and effective memberships.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+
+use super::Writing;
+use crate::directory::ObjectId;
+use crate::reconcile::plan::{GroupChange, MembershipChange, UserChange};
+use crate::reconcile::report::{Action, Entity};
+use crate::reconcile::world::UserRow;
+use crate::store::Error;
+use crate::store::audit::{Entry, group_json, link_json, member_json, membership_json, user_json};
+use crate::store::bulk::{self, ROWS_MAX, Target, insert_rows};
+use crate::store::rows::{
+    AadGroupsRow, GroupMemberRow, GroupStateRow, IdentityRow, LinkRow, ProductMemberRow, UsersRow,
+};
+use crate::store::schema::{
+    aad_groups, dirsync_aad_groups, dirsync_group_members, dirsync_user_identities,
+    product_aad_groups, product_members, users,
+};
+use crate::store::{Doing, Tx};
+
+const USERS: Target =
+    Target { name: "users", key: &["id"], set: &["email", "name", "role", "updated_at"] };
+const EMAILS: Target = Target { name: "users", key: &["id"], set: &["email"] };
+const USER_IDS: Target = Target { name: "users", key: &["id"], set: &[] };
+const IDENTITIES: Target = Target {
+    name: "dirsync_user_identities",
+    key: &["user_id"],
+    set: &[
+        "object_id",
+        "state",
+        "guest",
+        "name_key",
+        "claimed_email",
+        "admin_granted",
+        "removed_at",
+    ],
+};
+const GROUPS: Target =
+    Target { name: "aad_groups", key: &["id"], set: &["display_name", "updated_at"] };
+const GROUP_IDS: Target = Target { name: "aad_groups", key: &["id"], set: &[] };
+const GROUP_STATES: Target = Target {
+    name: "dirsync_aad_groups",
+    key: &["aad_group_id"],
+    set: &["object_id", "state", "removed_at"],
+};
+const MEMBERSHIPS: Target =
+    Target { name: "dirsync_group_members", key: &["aad_group_id", "user_id"], set: &[] };
+
+impl Writing<'_, '_> {
+    pub(super) fn groups(&mut self) -> Result<(), Error> {
+        let (mut new, mut changed, mut states, mut purged) = (vec![], vec![], vec![], vec![]);
+        let plan = self.plan;
+        for change in &plan.groups {
+            let id = self.ids.groups[&change.key];
+            match (&change.before, &change.after) {
+                (None, Some(after)) => new.push(AadGroupsRow::new(id, after)),
+                (Some(before), Some(after)) if before.display_name != after.display_name => {
+                    changed.push(AadGroupsRow::new(id, after));
+                }
+                (_, None) => purged.push(change),
+                _ => {}
+            }
+            states.extend(change.after.as_ref().and_then(|row| GroupStateRow::new(id, row)));
+        }
+        for change in purged {
+            self.purge_group(change)?;
+        }
+        insert_rows!(self.tx.conn, aad_groups::table, &new, "inserting groups")?;
+        bulk::update(self.tx.conn, &GROUPS, &changed, "updating groups")?;
+        bulk::upsert(self.tx.conn, &GROUP_STATES, &states, "writing the state of groups")?;
+        for change in &plan.groups {
+            let id = self.ids.groups[&change.key];
+            let json = |row: &Option<_>| row.as_ref().map(|row| group_json(id, row).to_string());
+            let entry = Entry {
+                entity: Entity::AadGroup,
+                entity_id: id,
+                action: change.action(),
+                before: json(&change.before),
+                after: json(&change.after),
+                evidence: change.evidence,
+                products: None,
+            };
+            self.audit.add(self.tx, entry)?;
+            self.note(Entity::AadGroup, change.action());
+        }
+        Ok(())
+    }
+
+    /// A purged group takes its links along, whoever made them.
+    fn purge_group(&mut self, change: &GroupChange) -> Result<(), Error> {
+        let id = self.ids.groups[&change.key];
+        let links: Vec<LinkRow> = product_aad_groups::table
+            .filter(product_aad_groups::aad_group_id.eq(id))
+            .load(self.tx.conn)
+            .doing("reading links of a purged group")?;
+        for LinkRow { product_id, aad_group_id, created_at } in links {
+            let before = link_json(product_id, aad_group_id, created_at.0).to_string();
+            self.taken(
+                Entity::ProductAadGroup,
+                product_id,
+                Action::Unlink,
+                before,
+                change.evidence,
+            )?;
+        }
+        let of_group = product_aad_groups::aad_group_id.eq(id);
+        diesel::delete(product_aad_groups::table.filter(of_group))
+            .execute(self.tx.conn)
+            .doing("purging links")?;
+        let state = dirsync_aad_groups::aad_group_id.eq(id);
+        diesel::delete(dirsync_aad_groups::table.filter(state))
+            .execute(self.tx.conn)
+            .doing("purging a group")?;
+        let row =
+            [AadGroupsRow::new(id, change.before.as_ref().expect("a purged group had a row"))];
+        bulk::delete(self.tx.conn, &GROUP_IDS, &row, "purging a group")?;
+        self.tx.forget_group(change.key)
+    }
+
+    /// A purged user takes its product memberships along, whoever made them.
+    fn purge_user(&mut self, change: &UserChange) -> Result<(), Error> {
+        let id = self.ids.users[&change.key];
+        let memberships: Vec<ProductMemberRow> = product_members::table
+            .filter(product_members::user_id.eq(id))
+            .load(self.tx.conn)
+            .doing("reading product memberships of a purged user")?;
+        for row in memberships {
+            let role = row.role()?;
+            let before =
+                member_json(row.product_id, row.user_id, role, row.joined_at.0).to_string();
+            self.taken(
+                Entity::ProductMember,
+                row.product_id,
+                Action::Delete,
+                before,
+                change.evidence,
+            )?;
+        }
+        let of_user = product_members::user_id.eq(id);
+        diesel::delete(product_members::table.filter(of_user))
+            .execute(self.tx.conn)
+            .doing("purging memberships")?;
+        let identity = dirsync_user_identities::user_id.eq(id);
+        diesel::delete(dirsync_user_identities::table.filter(identity))
+            .execute(self.tx.conn)
+            .doing("purging a user")?;
+        let row = [UsersRow::new(id, change.before.as_ref().expect("a purged user had a row"))];
+        bulk::delete(self.tx.conn, &USER_IDS, &row, "purging a user")?;
+        self.tx.forget_user(change.key)
+    }
+
+    fn taken(
+        &mut self,
+        entity: Entity,
+        entity_id: i32,
+        action: Action,
+        before: String,
+        evidence: Option<crate::directory::Evidence>,
+    ) -> Result<(), Error> {
+        let entry = Entry {
+            entity,
+            entity_id,
+            action,
+            before: Some(before),
+            after: None,
+            evidence,
+            products: None,
+        };
+        self.audit.add(self.tx, entry)?;
+        self.note(entity, action);
+        Ok(())
+    }
+
+    pub(super) fn users(&mut self) -> Result<(), Error> {
+        let plan = self.plan;
+        for change in plan.users.iter().filter(|change| change.after.is_none()) {
+            self.purge_user(change)?;
+        }
+        let (mut new, mut new_identities, mut changed, mut identities) =
+            (vec![], vec![], vec![], vec![]);
+        for change in &plan.users {
+            let Some(after) = &change.after else { continue };
+            let id = self.ids.users[&change.key];
+            let row = UsersRow::new(id, after);
+            match &change.before {
+                None => new.push(row),
+                Some(before) if before.updated_at != after.updated_at || differs(before, after) => {
+                    changed.push(row);
+                }
+                Some(_) => {}
+            }
+            let identity = after.identity.as_ref().map(|i| IdentityRow::new(id, &after.name, i));
+            match change.before.as_ref().and_then(|row| row.identity.as_ref()) {
+                None => new_identities.extend(identity),
+                Some(_) => identities.extend(identity),
+            }
+        }
+        self.vacate_addresses(&changed, &new)?;
+        bulk::update(self.tx.conn, &USERS, &changed, "updating users")?;
+        for rows in new.chunks(ROWS_MAX) {
+            insert_rows!(self.tx.conn, users::table, rows, "inserting users")?;
+        }
+        for rows in new_identities.chunks(ROWS_MAX) {
+            insert_rows!(
+                self.tx.conn,
+                dirsync_user_identities::table,
+                rows,
+                "inserting identities"
+            )?;
+        }
+        bulk::upsert(self.tx.conn, &IDENTITIES, &identities, "writing identities")?;
+        for change in &plan.users {
+            self.audit_user(change)?;
+        }
+        Ok(())
+    }
+
+    fn audit_user(&mut self, change: &UserChange) -> Result<(), Error> {
+        let id = self.ids.users[&change.key];
+        let json = |row: &Option<UserRow>| row.as_ref().map(|row| user_json(id, row).to_string());
+        let entry = Entry {
+            entity: Entity::User,
+            entity_id: id,
+            action: change.action(),
+            before: json(&change.before),
+            after: json(&change.after),
+            evidence: change.evidence,
+            products: None,
+        };
+        self.audit.add(self.tx, entry)?;
+        self.note(Entity::User, change.action());
+        Ok(())
+    }
+
+    /// `users.email` is checked row by row, so in a swap both addresses are taken.
+    /// Rows that leave an address which another row takes step aside first.
+    fn vacate_addresses(&mut self, changed: &[UsersRow], new: &[UsersRow]) -> Result<(), Error> {
+        let wanted: BTreeSet<&str> =
+            changed.iter().chain(new).map(|row| row.email.as_str()).collect();
+        let leaving: Vec<UsersRow> = self
+            .plan
+            .users
+            .iter()
+            .filter_map(|change| {
+                let (before, after) = (change.before.as_ref()?, change.after.as_ref()?);
+                let leaves = before.email != after.email && wanted.contains(before.email.as_str());
+                leaves.then(|| {
+                    let id = self.ids.users[&change.key];
+                    let email = format!("{}@moving.invalid", change.key);
+                    UsersRow::new(id, &UserRow { email, ..after.clone() })
+                })
+            })
+            .collect();
+        bulk::update(self.tx.conn, &EMAILS, &leaving, "moving addresses")?;
+        Ok(())
+    }
+
+    pub(super) fn memberships_end(&mut self) -> Result<(), Error> {
+        self.memberships(false)
+    }
+
+    pub(super) fn memberships_begin(&mut self) -> Result<(), Error> {
+        self.memberships(true)
+    }
+
+    fn memberships(&mut self, made: bool) -> Result<(), Error> {
+        let plan = self.plan;
+        let mut rows: Vec<GroupMemberRow> = Vec::new();
+        for change in plan.memberships.iter().filter(|change| change.made == made) {
+            let MembershipChange { group, user, evidence, products, .. } = change;
+            let (group_id, user_id) = (self.ids.groups[group], self.ids.users[user]);
+            rows.push(GroupMemberRow { aad_group_id: group_id, user_id });
+            let json = membership_json((group_id, *group), (user_id, *user));
+            let (action, key) = if made {
+                (Action::Link, "products_gained")
+            } else {
+                (Action::Unlink, "products_lost")
+            };
+            let (before, after) = if made { (None, Some(json)) } else { (Some(json), None) };
+            let entry = Entry {
+                entity: Entity::AadGroup,
+                entity_id: group_id,
+                action,
+                before,
+                after,
+                evidence: *evidence,
+                products: (!products.is_empty()).then(|| (key, products.clone())),
+            };
+            self.audit.add(self.tx, entry)?;
+            self.note(Entity::AadGroup, action);
+        }
+        if made {
+            for rows in rows.chunks(ROWS_MAX * 10) {
+                insert_rows!(
+                    self.tx.conn,
+                    dirsync_group_members::table,
+                    rows,
+                    "inserting memberships"
+                )?;
+            }
+        } else {
+            bulk::delete(self.tx.conn, &MEMBERSHIPS, &rows, "deleting memberships")?;
+        }
+        Ok(())
+    }
+}
+
+fn differs(before: &UserRow, after: &UserRow) -> bool {
+    (&before.email, &before.name, before.role) != (&after.email, &after.name, after.role)
+}
+
+impl Tx<'_> {
+    /// Forgets what was observed of a purged user.
+    fn forget_user(&mut self, id: ObjectId) -> Result<(), Error> {
+        use crate::store::schema::{
+            dirsync_observed_edges as edges, dirsync_observed_users as observed,
+        };
+        use crate::store::types::Id;
+        diesel::delete(observed::table.find(Id::from(id)))
+            .execute(self.conn)
+            .doing("forgetting a user")?;
+        diesel::delete(edges::table.filter(edges::member_id.eq(Id::from(id))))
+            .execute(self.conn)
+            .doing("forgetting a user's edges")?;
+        Ok(())
+    }
+
+    /// Forgets what was observed of a purged group.
+    fn forget_group(&mut self, id: ObjectId) -> Result<(), Error> {
+        use crate::store::schema::{
+            dirsync_observed_edges as edges, dirsync_observed_groups as observed,
+        };
+        use crate::store::types::Id;
+        let id = Id::from(id);
+        diesel::delete(observed::table.find(id)).execute(self.conn).doing("forgetting a group")?;
+        diesel::delete(edges::table.filter(edges::group_id.eq(id).or(edges::member_id.eq(id))))
+            .execute(self.conn)
+            .doing("forgetting a group's edges")?;
+        Ok(())
+    }
+}

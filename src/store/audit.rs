@@ -1,0 +1,118 @@
+//! The audit trail: one row for each decided change, and the proof that it is whole.
+//!
+//! Owns the shape of `before`, `after` and `metadata`, and the replay that rebuilds
+//! the daemon's rows from them.
+
+mod replay;
+mod shape;
+
+pub use replay::{Divergence, Replay, Verification};
+pub(super) use shape::{
+    group_json, link_json, member_json, membership_json, product_json, user_json,
+};
+
+use diesel::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::bulk::{ROWS_MAX, insert_rows};
+use super::schema::audit_logs;
+use super::types::{Json, Label, Time};
+use super::{Error, RunInfo, Tx};
+use crate::directory::Evidence;
+use crate::reconcile::report::{Action, Entity};
+
+/// What the daemon signs its rows with.
+pub(super) const WRITER: &str = "nexus-dirsync";
+
+#[derive(Debug, Insertable)]
+#[diesel(table_name = audit_logs, treat_none_as_default_value = false)]
+struct NewAuditRow {
+    actor_user_id: Option<i32>,
+    actor_type: Label,
+    entity_type: Label,
+    entity_id: i32,
+    action: Label,
+    before: Option<Json>,
+    after: Option<Json>,
+    metadata: Option<Json>,
+    created_at: Time,
+}
+
+/// Collects audit rows and writes them in large statements.
+pub(super) struct AuditLog {
+    rows: Vec<NewAuditRow>,
+    signature: Map<String, Value>,
+    /// The metadata of a row without evidence and products, which most rows have.
+    plain: String,
+    at: Time,
+    written: u64,
+}
+
+/// One entry before it is written.
+pub(super) struct Entry {
+    pub(super) entity: Entity,
+    pub(super) entity_id: i32,
+    pub(super) action: Action,
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+    pub(super) evidence: Option<Evidence>,
+    /// Products gained or lost, with the key to name them under.
+    pub(super) products: Option<(&'static str, Vec<String>)>,
+}
+
+impl AuditLog {
+    pub(super) fn new(info: &RunInfo) -> Self {
+        let mut signature = Map::new();
+        signature.insert("writer".into(), json!(WRITER));
+        signature.insert("run_id".into(), json!(info.id));
+        signature.insert("trigger".into(), json!(info.trigger.label()));
+        signature.insert("mode".into(), json!(info.mode.label()));
+        if let Some(request_id) = &info.request_id {
+            signature.insert("request_id".into(), json!(request_id));
+        }
+        let plain = Value::Object(signature.clone()).to_string();
+        Self { rows: Vec::new(), signature, plain, at: Time(info.now), written: 0 }
+    }
+
+    /// Adds an entry; writes when enough have come together.
+    pub(super) fn add(&mut self, tx: &mut Tx<'_>, entry: Entry) -> Result<(), Error> {
+        let Entry { entity, entity_id, action, before, after, evidence, products } = entry;
+        let metadata = if evidence.is_none() && products.is_none() {
+            self.plain.clone()
+        } else {
+            let mut metadata = self.signature.clone();
+            if let Some(evidence) = evidence {
+                metadata.insert("evidence".into(), json!(evidence.label()));
+            }
+            if let Some((key, products)) = products {
+                metadata.insert(key.into(), json!(products));
+            }
+            Value::Object(metadata).to_string()
+        };
+        self.rows.push(NewAuditRow {
+            actor_user_id: None,
+            actor_type: Label::of("system"),
+            entity_type: Label::of(entity.label()),
+            entity_id,
+            action: Label::of(action.label()),
+            before: before.map(Json),
+            after: after.map(Json),
+            metadata: Some(Json(metadata)),
+            created_at: self.at,
+        });
+        if self.rows.len() >= ROWS_MAX { self.flush(tx) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        self.written += self.rows.len() as u64;
+        insert_rows!(tx.conn, audit_logs::table, &self.rows, "writing the audit")?;
+        self.rows.clear();
+        Ok(())
+    }
+
+    /// Writes the rest; returns how many entries there were.
+    pub(super) fn finish(mut self, tx: &mut Tx<'_>) -> Result<u64, Error> {
+        self.flush(tx)?;
+        Ok(self.written)
+    }
+}

@@ -1,0 +1,158 @@
+//! Opens connections to either database and keeps a few of them.
+//!
+//! Owns URLs, session settings and the pool; knows no table.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::r2d2::{ManageConnection, Pool, PooledConnection};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Error;
+
+/// A connection to either database.
+#[derive(diesel::MultiConnection)]
+pub(super) enum Conn {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+/// How to reach and use the database.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `postgres://…` or `sqlite://PATH`.
+    pub url: SecretString,
+    /// Connections kept at most.
+    pub pool_size: u32,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// PostgreSQL's `statement_timeout`.
+    pub statement_timeout: Duration,
+    /// PostgreSQL's `lock_timeout`; how long SQLite waits for another writer.
+    pub lock_timeout: Duration,
+}
+
+/// Which database a URL names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// A PostgreSQL server.
+    Postgres,
+    /// A file.
+    Sqlite,
+}
+
+impl Settings {
+    /// Which database the URL names.
+    ///
+    /// # Errors
+    /// [`Error::Url`] if it names neither.
+    pub fn backend(&self) -> Result<Backend, Error> {
+        let url = self.url.expose_secret();
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Ok(Backend::Postgres)
+        } else if url.starts_with("sqlite://") && url.len() > "sqlite://".len() {
+            Ok(Backend::Sqlite)
+        } else {
+            Err(Error::Url)
+        }
+    }
+}
+
+impl Settings {
+    /// The file of an embedded database.
+    pub(super) fn sqlite_path(&self) -> Option<&str> {
+        self.url.expose_secret().strip_prefix("sqlite://")
+    }
+}
+
+pub(super) type Connections = Pool<Manager>;
+pub(super) type Pooled = PooledConnection<Manager>;
+
+/// Opens connections for the pool.
+#[derive(Debug)]
+pub(super) struct Manager {
+    settings: Settings,
+    backend: Backend,
+}
+
+/// A pool that connects when first asked, so that a database which is away delays
+/// nothing but its own use.
+pub(super) fn pool(settings: &Settings) -> Result<Connections, Error> {
+    let manager = Manager { settings: settings.clone(), backend: settings.backend()? };
+    Ok(Pool::builder()
+        .max_size(settings.pool_size)
+        .min_idle(Some(0))
+        .connection_timeout(settings.connect_timeout)
+        .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
+        .build_unchecked(manager))
+}
+
+impl Manager {
+    fn open(&self) -> ConnectionResult<Conn> {
+        let url = self.settings.url.expose_secret();
+        match self.backend {
+            Backend::Postgres => {
+                let mut conn = PgConnection::establish(url)?;
+                let Settings { statement_timeout, lock_timeout, .. } = &self.settings;
+                let set = format!(
+                    "SET statement_timeout = {}; SET lock_timeout = {}; SET application_name = 'nexus-dirsync'; SET timezone = 'UTC'; SET client_min_messages = warning;",
+                    statement_timeout.as_millis(),
+                    lock_timeout.as_millis(),
+                );
+                conn.batch_execute(&set).map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(Conn::Postgres(conn))
+            }
+            Backend::Sqlite => {
+                let path = url.strip_prefix("sqlite://").unwrap_or(url);
+                let mut conn = SqliteConnection::establish(path)?;
+                let set = format!(
+                    "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;",
+                    self.settings.lock_timeout.as_millis(),
+                );
+                conn.batch_execute(&set).map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(Conn::Sqlite(conn))
+            }
+        }
+    }
+}
+
+impl ManageConnection for Manager {
+    type Connection = Conn;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Conn, Self::Error> {
+        self.open().map_err(diesel::r2d2::Error::ConnectionError)
+    }
+
+    fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
+        conn.batch_execute("SELECT 1").map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, conn: &mut Conn) -> bool {
+        std::thread::panicking() || !conn.is_idle()
+    }
+}
+
+impl Conn {
+    /// Whether no transaction is open on it.
+    fn is_idle(&mut self) -> bool {
+        use diesel::connection::{AnsiTransactionManager, TransactionManager};
+        let status = match self {
+            Self::Postgres(conn) => {
+                AnsiTransactionManager::transaction_manager_status_mut(conn).transaction_depth()
+            }
+            Self::Sqlite(conn) => {
+                AnsiTransactionManager::transaction_manager_status_mut(conn).transaction_depth()
+            }
+        };
+        matches!(status, Ok(None))
+    }
+}
+
+/// Why a connection cannot be had, in the database's own words.
+pub(super) fn explain(settings: &Settings) -> Option<Box<dyn std::error::Error + Send + Sync>> {
+    let manager = Manager { settings: settings.clone(), backend: settings.backend().ok()? };
+    let error = manager.open().err()?;
+    Some(Box::new(error))
+}

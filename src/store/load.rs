@@ -1,0 +1,258 @@
+//! Reads the observed side: cursor, objects, edges; whole, or for given ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+
+use super::bulk::IDS_MAX;
+use super::connection::Conn;
+use super::rows::{EdgeRow, ObservedGroupRow, ObservedUserRow};
+use super::schema::{
+    aad_groups, dirsync_cursors, dirsync_observed_edges, dirsync_observed_groups,
+    dirsync_observed_users, product_aad_groups,
+};
+use super::types::{Id, Time};
+use super::{Doing, Error, Tx};
+use crate::directory::{Cursor, DeltaLink, Member, MemberKind, Members, ObjectId, fold_case};
+use crate::reconcile::fold::{Observed, Part};
+use crate::reconcile::world::{MemberRead, ObservedGroup, ObservedUser, Presence};
+
+/// Which objects to read.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// All of them.
+    All,
+    /// These.
+    Ids(&'a BTreeSet<ObjectId>),
+}
+
+/// Runs `query` for slices of `ids` that fit into one statement.
+pub(super) fn in_slices<T>(
+    ids: impl IntoIterator<Item = ObjectId>,
+    mut query: impl FnMut(Vec<Id>) -> QueryResult<Vec<T>>,
+) -> QueryResult<Vec<T>> {
+    let ids: Vec<Id> = ids.into_iter().map(Id::from).collect();
+    let mut rows = Vec::new();
+    for slice in ids.chunks(IDS_MAX) {
+        rows.extend(query(slice.to_vec())?);
+    }
+    Ok(rows)
+}
+
+/// Where the last run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorRow {
+    /// Counts commits.
+    pub generation: i64,
+    /// The tenant the database belongs to.
+    pub tenant_id: String,
+    /// The Graph endpoint the links are of.
+    pub endpoint: String,
+    /// The query and scope the links are of.
+    pub fingerprint: String,
+    /// The links.
+    pub cursor: Cursor,
+}
+
+/// What a run must know before it reads the directory.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Where the last run ended; `None` before the first.
+    pub cursor: Option<CursorRow>,
+    /// Groups that a link names.
+    pub linked_groups: BTreeSet<ObjectId>,
+    /// Registry group names, folded, and the group each is bound to.
+    pub group_bindings: BTreeMap<String, ObjectId>,
+    /// Groups whose members were never read, or not at the last attempt.
+    pub unread_groups: BTreeSet<ObjectId>,
+    /// Registry group names, folded, that were asked for and mean none or several.
+    pub unresolved_names: BTreeSet<String>,
+}
+
+impl Tx<'_> {
+    /// What a run must know before it reads the directory.
+    pub fn start(&mut self) -> Result<Start, Error> {
+        Ok(Start {
+            cursor: self.cursor()?,
+            linked_groups: self.linked_groups()?,
+            group_bindings: self.bindings("group")?,
+            unread_groups: self.unread_groups()?,
+            unresolved_names: self.unresolved_names()?,
+        })
+    }
+
+    /// Where the last run ended.
+    pub fn cursor(&mut self) -> Result<Option<CursorRow>, Error> {
+        type Row = (i32, i64, String, String, String, String, String, Time);
+        let row: Option<Row> =
+            dirsync_cursors::table.first(self.conn).optional().doing("reading the cursor")?;
+        Ok(row.map(|(_, generation, tenant_id, endpoint, fingerprint, users, groups, _)| {
+            CursorRow {
+                generation,
+                tenant_id,
+                endpoint,
+                fingerprint,
+                cursor: Cursor { users: DeltaLink::new(users), groups: DeltaLink::new(groups) },
+            }
+        }))
+    }
+
+    fn linked_groups(&mut self) -> Result<BTreeSet<ObjectId>, Error> {
+        let ids: Vec<String> = product_aad_groups::table
+            .inner_join(aad_groups::table.on(aad_groups::id.eq(product_aad_groups::aad_group_id)))
+            .select(aad_groups::external_id)
+            .distinct()
+            .load(self.conn)
+            .doing("reading links")?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    fn unresolved_names(&mut self) -> Result<BTreeSet<String>, Error> {
+        use crate::reconcile::report::FindingKind::{
+            RegistryGroupAmbiguous, RegistryGroupUnresolved,
+        };
+        let open = self.open_findings()?.into_keys();
+        Ok(open
+            .filter(|(kind, _)| matches!(kind, RegistryGroupUnresolved | RegistryGroupAmbiguous))
+            .map(|(_, name)| fold_case(&name))
+            .collect())
+    }
+
+    fn unread_groups(&mut self) -> Result<BTreeSet<ObjectId>, Error> {
+        let ids: Vec<Id> = dirsync_observed_groups::table
+            .filter(dirsync_observed_groups::members.ne(MemberRead::Complete.label()))
+            .filter(dirsync_observed_groups::presence.eq("present"))
+            .select(dirsync_observed_groups::object_id)
+            .load(self.conn)
+            .doing("reading unread groups")?;
+        Ok(ids.into_iter().map(ObjectId::from).collect())
+    }
+
+    /// Which of these users are observed, and whether they exist.
+    pub fn user_presence(
+        &mut self,
+        which: Which<'_>,
+    ) -> Result<BTreeMap<ObjectId, Presence>, Error> {
+        Ok(observed_users(self.conn, which)?
+            .into_iter()
+            .map(|(id, user)| (id, user.presence))
+            .collect())
+    }
+
+    /// Which of these groups are observed.
+    pub fn observed_groups(
+        &mut self,
+        which: Which<'_>,
+    ) -> Result<BTreeMap<ObjectId, ObservedGroup>, Error> {
+        observed_groups(self.conn, which)
+    }
+
+    /// Everything observed.
+    pub fn observed_all(&mut self) -> Result<Observed, Error> {
+        Ok(Observed {
+            users: observed_users(self.conn, Which::All)?,
+            groups: observed_groups(self.conn, Which::All)?,
+            edges: by_group(edges(self.conn, EdgesOf::All)?),
+        })
+    }
+
+    /// What is observed of everything that the parts touch: see [`Observed`].
+    pub fn observed_for(&mut self, parts: &[Part]) -> Result<Observed, Error> {
+        let mut users = BTreeSet::new();
+        let mut groups = BTreeSet::new();
+        let mut listed = BTreeSet::new();
+        let mut moved_groups = BTreeSet::new();
+        let mut moved_members = BTreeSet::new();
+        for part in parts {
+            users.extend(part.users.keys());
+            groups.extend(part.groups.keys().chain(part.members.keys()).chain(&part.failed));
+            groups.extend(part.groups_of.values().flatten());
+            moved_members.extend(part.groups_of.keys());
+            for (group, members) in &part.members {
+                match members {
+                    Members::Complete(_) => {
+                        listed.insert(*group);
+                    }
+                    Members::Changes(changes) => {
+                        moved_groups.insert(*group);
+                        moved_members.extend(changes.keys().map(|member| member.id));
+                    }
+                }
+            }
+        }
+        let mut rows = edges(self.conn, EdgesOf::Groups(&listed))?;
+        rows.extend(edges(self.conn, EdgesOf::Members(&moved_members))?);
+        // Whether an edge may be taken away by a list depends on whether its member exists.
+        for edge in rows.iter().filter(|edge| listed.contains(&edge.group_id.into())) {
+            let into = if edge.is_group { &mut groups } else { &mut users };
+            into.insert(edge.member_id.into());
+        }
+        groups.extend(rows.iter().map(|edge| ObjectId::from(edge.group_id)));
+        Ok(Observed {
+            users: observed_users(self.conn, Which::Ids(&users))?,
+            groups: observed_groups(self.conn, Which::Ids(&groups))?,
+            edges: by_group(rows),
+        })
+    }
+}
+
+fn by_group(rows: Vec<EdgeRow>) -> BTreeMap<ObjectId, BTreeSet<Member>> {
+    let mut edges: BTreeMap<ObjectId, BTreeSet<Member>> = BTreeMap::new();
+    for EdgeRow { group_id, member_id, is_group } in rows {
+        let kind = if is_group { MemberKind::Group } else { MemberKind::User };
+        edges.entry(group_id.into()).or_default().insert(Member { id: member_id.into(), kind });
+    }
+    edges
+}
+
+/// Which edges to read.
+#[derive(Clone, Copy)]
+pub(super) enum EdgesOf<'a> {
+    All,
+    Groups(&'a BTreeSet<ObjectId>),
+    Members(&'a BTreeSet<ObjectId>),
+}
+
+pub(super) fn edges(conn: &mut Conn, of: EdgesOf<'_>) -> Result<Vec<EdgeRow>, Error> {
+    use dirsync_observed_edges::dsl::{dirsync_observed_edges as table, group_id, member_id};
+    match of {
+        EdgesOf::All => table.load(conn),
+        EdgesOf::Groups(ids) => {
+            in_slices(ids.iter().copied(), |ids| table.filter(group_id.eq_any(ids)).load(conn))
+        }
+        EdgesOf::Members(ids) => {
+            in_slices(ids.iter().copied(), |ids| table.filter(member_id.eq_any(ids)).load(conn))
+        }
+    }
+    .doing("reading observed edges")
+}
+
+pub(super) fn observed_users(
+    conn: &mut Conn,
+    which: Which<'_>,
+) -> Result<BTreeMap<ObjectId, ObservedUser>, Error> {
+    use dirsync_observed_users::dsl::{dirsync_observed_users as table, object_id};
+    let rows: Vec<ObservedUserRow> = match which {
+        Which::All => table.load(conn),
+        Which::Ids(ids) => {
+            in_slices(ids.iter().copied(), |ids| table.filter(object_id.eq_any(ids)).load(conn))
+        }
+    }
+    .doing("reading observed users")?;
+    rows.into_iter().map(ObservedUserRow::read).collect()
+}
+
+pub(super) fn observed_groups(
+    conn: &mut Conn,
+    which: Which<'_>,
+) -> Result<BTreeMap<ObjectId, ObservedGroup>, Error> {
+    use dirsync_observed_groups::dsl::{dirsync_observed_groups as table, object_id};
+    let rows: Vec<ObservedGroupRow> = match which {
+        Which::All => table.load(conn),
+        Which::Ids(ids) => {
+            in_slices(ids.iter().copied(), |ids| table.filter(object_id.eq_any(ids)).load(conn))
+        }
+    }
+    .doing("reading observed groups")?;
+    rows.into_iter().map(ObservedGroupRow::read).collect()
+}

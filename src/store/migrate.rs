@@ -1,0 +1,209 @@
+//! Brings the schema to the version this binary knows, and refuses any other.
+
+use std::fmt;
+
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::prelude::*;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::connection::Conn;
+use super::{Access, Doing, Error, begin, commit, rollback};
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// Migrations of ours start with this; other services may keep theirs in the same table.
+const PREFIX: &str = "dirsync";
+
+/// The schema, compared with what this version knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaState {
+    /// Exactly that.
+    Current,
+    /// Older: these migrations are pending.
+    Behind(Vec<String>),
+    /// Newer: these migrations are not known here.
+    Ahead(Vec<String>),
+    /// Migrated, but a table of the client differs from the data model.
+    Foreign(String),
+}
+
+impl fmt::Display for SchemaState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Current => f.write_str("current"),
+            Self::Behind(pending) => {
+                write!(f, "{} pending; run `nexus-dirsync migrate`", pending.join(", "))
+            }
+            Self::Ahead(unknown) => write!(
+                f,
+                "{} applied by a newer version; run that version or restore a backup",
+                unknown.join(", ")
+            ),
+            Self::Foreign(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Compares.
+pub(super) fn state(conn: &mut Conn) -> Result<SchemaState, Error> {
+    let known = known(conn)?;
+    let applied: Vec<String> =
+        applied(conn)?.into_iter().filter(|v| v.starts_with(PREFIX)).collect();
+    let unknown: Vec<String> = applied.iter().filter(|v| !known.contains(v)).cloned().collect();
+    let pending: Vec<String> = known.into_iter().filter(|v| !applied.contains(v)).collect();
+    Ok(match (unknown.is_empty(), pending.is_empty()) {
+        (false, _) => SchemaState::Ahead(unknown),
+        (true, false) => SchemaState::Behind(pending),
+        (true, true) => SchemaState::Current,
+    })
+}
+
+/// Applies what is pending, in one transaction that only one process holds at a time.
+pub(super) fn apply(conn: &mut Conn) -> Result<Vec<String>, Error> {
+    alone(conn, |conn| {
+        if let SchemaState::Ahead(unknown) = state(conn)? {
+            return Err(Error::Schema(SchemaState::Ahead(unknown).to_string()));
+        }
+        let applied = match conn {
+            Conn::Postgres(conn) => {
+                names(conn.run_pending_migrations(POSTGRES).map_err(Error::Migration)?)
+            }
+            Conn::Sqlite(conn) => {
+                names(conn.run_pending_migrations(SQLITE).map_err(Error::Migration)?)
+            }
+        };
+        check_columns(conn)?;
+        Ok(applied)
+    })
+}
+
+/// Takes the newest of our migrations back.
+pub(super) fn revert(conn: &mut Conn) -> Result<String, Error> {
+    alone(conn, |conn| {
+        let version = match conn {
+            Conn::Postgres(conn) => {
+                conn.revert_last_migration(POSTGRES).map_err(Error::Migration)?
+            }
+            Conn::Sqlite(conn) => conn.revert_last_migration(SQLITE).map_err(Error::Migration)?,
+        };
+        Ok(version.to_string())
+    })
+}
+
+/// The lock's number: the first bytes of "dirsync" and a purpose.
+const MIGRATION_LOCK: i64 = 0x6469_7273_796e_6301;
+
+fn alone<T>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<T, Error>) -> Result<T, Error> {
+    begin_alone(conn)?;
+    match work(conn).and_then(|value| commit(conn).map(|()| value)) {
+        Ok(value) => Ok(value),
+        Err(error) => {
+            rollback(conn);
+            Err(error)
+        }
+    }
+}
+
+/// `SQLite`'s write lock serves by itself. PostgreSQL needs one of its own, taken in a
+/// transaction that reads what the one before it committed.
+fn begin_alone(conn: &mut Conn) -> Result<(), Error> {
+    use diesel::connection::{AnsiTransactionManager, TransactionManager};
+    match conn {
+        Conn::Postgres(pg) => {
+            AnsiTransactionManager::begin_transaction(pg).doing("beginning a transaction")?;
+            pg.batch_execute(&format!(
+                "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
+            ))
+            .doing("waiting for another migration")
+        }
+        Conn::Sqlite(_) => begin(conn, Access::Write),
+    }
+}
+
+fn names(versions: Vec<MigrationVersion<'_>>) -> Vec<String> {
+    versions.iter().map(ToString::to_string).collect()
+}
+
+fn known(conn: &Conn) -> Result<Vec<String>, Error> {
+    fn versions<DB: diesel::backend::Backend>(
+        migrations: Vec<Box<dyn Migration<DB>>>,
+    ) -> Vec<String> {
+        let mut versions: Vec<String> =
+            migrations.iter().map(|migration| migration.name().version().to_string()).collect();
+        versions.sort();
+        versions
+    }
+    match conn {
+        Conn::Postgres(_) => MigrationSource::<diesel::pg::Pg>::migrations(&POSTGRES).map(versions),
+        Conn::Sqlite(_) => {
+            MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE).map(versions)
+        }
+    }
+    .map_err(Error::Migration)
+}
+
+diesel::table! {
+    __diesel_schema_migrations (version) { version -> Text, run_on -> Timestamp, }
+}
+
+/// The applied versions; none where nothing was ever migrated. Reads only: a health
+/// check must not create tables.
+fn applied(conn: &mut Conn) -> Result<Vec<String>, Error> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        found: i64,
+    }
+    let look = match conn {
+        Conn::Postgres(_) => {
+            "SELECT count(*) AS found FROM pg_class WHERE oid = to_regclass('__diesel_schema_migrations')"
+        }
+        Conn::Sqlite(_) => {
+            "SELECT count(*) AS found FROM sqlite_master WHERE name = '__diesel_schema_migrations'"
+        }
+    };
+    let found: Found = diesel::sql_query(look).get_result(conn).doing("looking for the schema")?;
+    if found.found == 0 {
+        return Ok(Vec::new());
+    }
+    __diesel_schema_migrations::table
+        .select(__diesel_schema_migrations::version)
+        .order(__diesel_schema_migrations::version)
+        .load(conn)
+        .doing("reading the schema's version")
+}
+
+/// A database made by other services is taken over, but only if it is the client's
+/// model: every column that the daemon reads or writes is asked for once.
+fn check_columns(conn: &mut Conn) -> Result<(), Error> {
+    const MODEL: &[(&str, &str)] = &[
+        ("products", "id, name, description, created_at, updated_at"),
+        ("resources", "id, name, type, product_id, status, config, created_at, updated_at"),
+        ("environments", "id, name, type, created_at"),
+        (
+            "resource_deployments",
+            "resource_id, environment_id, version, status, deployed_at, deployed_by",
+        ),
+        ("users", "id, email, name, role, created_at, updated_at"),
+        ("aad_groups", "id, external_id, display_name, created_at, updated_at"),
+        ("product_aad_groups", "product_id, aad_group_id, created_at"),
+        ("product_members", "user_id, product_id, role, joined_at"),
+        (
+            "audit_logs",
+            "id, actor_user_id, actor_type, entity_type, entity_id, action, before, after, metadata, created_at",
+        ),
+    ];
+    for (table, columns) in MODEL {
+        conn.batch_execute(&format!("SELECT {columns} FROM {table} LIMIT 0")).map_err(|source| {
+            Error::Schema(
+                SchemaState::Foreign(format!(
+                    "table \"{table}\" exists but is not the one of the data model ({source}); rename it or use another database"
+                ))
+                .to_string(),
+            )
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The history of runs: counts and outcomes, no names.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::bulk::insert_rows;
+use super::schema::{
+    dirsync_aad_groups, dirsync_group_members, dirsync_runs, dirsync_user_identities,
+};
+use super::types::{Id, Json, Time};
+use super::{Doing, Error, Tx};
+use crate::directory::Mode;
+use crate::reconcile::report::Totals;
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = dirsync_runs, treat_none_as_default_value = false)]
+struct StoredRun {
+    id: Id,
+    mode: String,
+    trigger: String,
+    outcome: String,
+    started_at: Time,
+    finished_at: Time,
+    report: Json,
+}
+
+/// A run as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    /// The run's id.
+    pub id: Uuid,
+    /// Label of the mode.
+    pub mode: String,
+    /// Label of the trigger.
+    pub trigger: String,
+    /// Label of the outcome.
+    pub outcome: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// The report as JSON.
+    pub report: String,
+}
+
+impl Tx<'_> {
+    /// Records a run.
+    pub fn record_run(&mut self, run: &RunRow) -> Result<(), Error> {
+        let RunRow { id, mode, trigger, outcome, started_at, finished_at, report } = run.clone();
+        let row = StoredRun {
+            id: Id(id),
+            mode,
+            trigger,
+            outcome,
+            started_at: Time(started_at),
+            finished_at: Time(finished_at),
+            report: Json(report),
+        };
+        insert_rows!(self.conn, dirsync_runs::table, [row], "recording the run")?;
+        Ok(())
+    }
+
+    /// The newest runs, newest first.
+    pub fn recent_runs(&mut self, rows_max: i64) -> Result<Vec<RunRow>, Error> {
+        let rows: Vec<StoredRun> = dirsync_runs::table
+            .order(dirsync_runs::finished_at.desc())
+            .limit(rows_max)
+            .load(self.conn)
+            .doing("reading runs")?;
+        Ok(rows
+            .into_iter()
+            .map(|row| RunRow {
+                id: row.id.0,
+                mode: row.mode,
+                trigger: row.trigger,
+                outcome: row.outcome,
+                started_at: row.started_at.0,
+                finished_at: row.finished_at.0,
+                report: row.report.0,
+            })
+            .collect())
+    }
+
+    /// When a run of each mode last ended well.
+    pub fn last_successes(&mut self) -> Result<Vec<(Mode, DateTime<Utc>)>, Error> {
+        let mut times = Vec::new();
+        for mode in [Mode::Full, Mode::Delta] {
+            let time: Option<Time> = dirsync_runs::table
+                .filter(dirsync_runs::mode.eq(mode.label()))
+                .filter(dirsync_runs::outcome.eq_any(["applied", "unchanged", "held"]))
+                .select(dirsync_runs::finished_at)
+                .order(dirsync_runs::finished_at.desc())
+                .first(self.conn)
+                .optional()
+                .doing("reading the last success")?;
+            times.extend(time.map(|time| (mode, time.0)));
+        }
+        Ok(times)
+    }
+
+    /// Deletes runs that ended before `limit`; returns how many.
+    pub fn prune_runs(&mut self, limit: DateTime<Utc>) -> Result<usize, Error> {
+        diesel::delete(dirsync_runs::table.filter(dirsync_runs::finished_at.lt(Time(limit))))
+            .execute(self.conn)
+            .doing("pruning runs")
+    }
+
+    /// How much the platform sees. Counts whole tables, so it is asked only by full
+    /// runs and where a plan takes something away.
+    pub fn totals(&mut self) -> Result<Totals, Error> {
+        let users: i64 = dirsync_user_identities::table
+            .filter(dirsync_user_identities::state.eq("live"))
+            .count()
+            .get_result(self.conn)
+            .doing("counting users")?;
+        let groups: i64 = dirsync_aad_groups::table
+            .filter(dirsync_aad_groups::state.eq("live"))
+            .count()
+            .get_result(self.conn)
+            .doing("counting groups")?;
+        let memberships: i64 = dirsync_group_members::table
+            .count()
+            .get_result(self.conn)
+            .doing("counting memberships")?;
+        Ok(Totals {
+            users: users.unsigned_abs(),
+            groups: groups.unsigned_abs(),
+            memberships: memberships.unsigned_abs(),
+        })
+    }
+
+    /// The database's clock.
+    pub fn now(&mut self) -> Result<DateTime<Utc>, Error> {
+        #[derive(QueryableByName)]
+        struct Now {
+            #[diesel(sql_type = super::types::TimeSql)]
+            now: Time,
+        }
+        let sql = if super::types::is_postgres(self.conn) {
+            "SELECT now() AS now"
+        } else {
+            "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now"
+        };
+        let row: Now = diesel::sql_query(sql).get_result(self.conn).doing("reading the clock")?;
+        Ok(row.now.0)
+    }
+
+    /// Users and groups that are removed since before `limit`: what a purge asks Graph about.
+    pub fn purge_candidates(
+        &mut self,
+        limit: DateTime<Utc>,
+    ) -> Result<(Vec<crate::directory::ObjectId>, Vec<crate::directory::ObjectId>), Error> {
+        let users: Vec<Id> = dirsync_user_identities::table
+            .filter(dirsync_user_identities::removed_at.lt(Time(limit)))
+            .select(dirsync_user_identities::object_id)
+            .order(dirsync_user_identities::object_id)
+            .load(self.conn)
+            .doing("reading who may be purged")?;
+        let groups: Vec<Id> = dirsync_aad_groups::table
+            .filter(dirsync_aad_groups::removed_at.lt(Time(limit)))
+            .select(dirsync_aad_groups::object_id)
+            .order(dirsync_aad_groups::object_id)
+            .load(self.conn)
+            .doing("reading what may be purged")?;
+        Ok((
+            users.into_iter().map(Into::into).collect(),
+            groups.into_iter().map(Into::into).collect(),
+        ))
+    }
+}

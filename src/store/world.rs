@@ -1,0 +1,493 @@
+//! Fills a [`World`] that is closed over what a run decides upon.
+//!
+//! Whole for a full run; for a delta run only what the moved objects reach, so that
+//! the rows read follow the change and not the tenant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+
+use super::bulk::IDS_MAX;
+use super::connection::Conn;
+use super::load::{EdgesOf, Which, edges, in_slices, observed_groups, observed_users};
+use super::rows::{AadGroupsRow, EdgeRow, GroupStateRow, IdentityRow, ProductMemberRow, UsersRow};
+use super::schema::{
+    aad_groups, audit_logs, dirsync_aad_groups, dirsync_group_members, dirsync_held,
+    dirsync_user_identities, product_members, products, resource_deployments, users,
+};
+use super::types::Id;
+use super::{Doing, Error, Tx};
+use crate::directory::{ObjectId, fold_case, person_key};
+use crate::reconcile::fold::{EdgeMove, Moved, Observed};
+use crate::reconcile::report::FindingKind;
+use crate::reconcile::world::{
+    GroupRow, HandMade, Purge, RegistryEntry, RegistryWorld, State, UserRow, World, claims,
+};
+
+/// What a run wants decided.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// Decide upon everything, not only upon what moved.
+    pub everything: bool,
+    /// The registry's entries; `None` where none is configured.
+    pub registry: Option<Vec<RegistryEntry>>,
+    /// Groups that have the asked registry names, by folded name.
+    pub candidates: BTreeMap<String, BTreeSet<ObjectId>>,
+    /// Users that may be purged.
+    pub purge_users: BTreeSet<ObjectId>,
+    /// Groups that may be purged.
+    pub purge_groups: BTreeSet<ObjectId>,
+}
+
+impl Tx<'_> {
+    /// Fills the world. `observed` is the observed state after folding: all of it if
+    /// everything is decided upon, else what the run had in hand.
+    pub fn world(
+        &mut self,
+        observed: Observed,
+        moved: &Moved,
+        question: &Question,
+    ) -> Result<World, Error> {
+        let catalogue = self.catalogue()?;
+        let mut world = World {
+            products: catalogue.products,
+            links: catalogue.links,
+            open_findings: self.open_findings()?,
+            purge_groups: question.purge_groups.clone(),
+            ..World::default()
+        };
+        for (key, step) in &moved.edges {
+            if let EdgeMove::Left(_, evidence) = step {
+                world.edge_evidence.insert(*key, *evidence);
+            }
+        }
+        if question.everything {
+            self.fill_everything(&mut world, observed)?;
+        } else {
+            self.fill_moved(&mut world, observed, moved, question)?;
+        }
+        self.fill_memberships(&mut world, question.everything)?;
+        self.fill_registry(&mut world, question, catalogue.ours)?;
+        self.fill_purges(&mut world, &question.purge_users)?;
+        Ok(world)
+    }
+
+    fn fill_everything(&mut self, world: &mut World, observed: Observed) -> Result<(), Error> {
+        let Observed { users, groups, edges } = observed;
+        for (group, members) in edges {
+            for member in members {
+                world.parents.entry(member.id).or_default().push(group);
+            }
+        }
+        world.affected_users = users.keys().copied().collect();
+        world.affected_groups = groups.keys().copied().collect();
+        world.users = users;
+        world.groups = groups;
+        for row in load_users(self.conn, UsersBy::All)? {
+            place(world, row);
+        }
+        world.affected_users.extend(world.identities.keys());
+        world.group_rows = load_groups(self.conn, Which::All)?;
+        self.fill_hand_made_products(world)
+    }
+
+    fn fill_moved(
+        &mut self,
+        world: &mut World,
+        observed: Observed,
+        moved: &Moved,
+        question: &Question,
+    ) -> Result<(), Error> {
+        let (held_users, held_groups) = self.held()?;
+        let mut affected: BTreeSet<ObjectId> = moved.users.iter().copied().collect();
+        affected.extend(held_users);
+        affected.extend(question.purge_users.iter());
+        affected.extend(waiting_users(world));
+        let mut below = held_groups.clone();
+        below.extend(&question.purge_groups);
+        for group in &moved.groups {
+            below.insert(*group);
+        }
+        for ((group, member), step) in &moved.edges {
+            match step {
+                EdgeMove::Joined(kind) | EdgeMove::Left(kind, _) => match kind {
+                    crate::directory::MemberKind::User => affected.insert(*member),
+                    crate::directory::MemberKind::Group => {
+                        below.insert(*group);
+                        below.insert(*member)
+                    }
+                },
+            };
+        }
+        world.affected_groups = moved.groups.iter().copied().chain(held_groups).collect();
+        world.affected_groups.extend(&question.purge_groups);
+        affected.extend(self.people_below(&below)?);
+        world.users = observed.users;
+        world.groups = observed.groups;
+        self.fill_people(world, affected)?;
+        self.fill_above(world)?;
+        self.fill_hand_made_products(world)
+    }
+
+    fn held(&mut self) -> Result<(BTreeSet<ObjectId>, BTreeSet<ObjectId>), Error> {
+        let rows: Vec<(String, Id)> = dirsync_held::table
+            .select((dirsync_held::kind, dirsync_held::object_id))
+            .load(self.conn)
+            .doing("reading held objects")?;
+        let (users, groups): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|(kind, _)| kind == "user");
+        let ids = |rows: Vec<(String, Id)>| rows.into_iter().map(|(_, id)| id.into()).collect();
+        Ok((ids(users), ids(groups)))
+    }
+
+    /// Everybody whose effective membership may follow from these groups: the people
+    /// in them and in what is nested below, as edges say now and as was decided.
+    fn people_below(&mut self, groups: &BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>, Error> {
+        let mut people = BTreeSet::new();
+        let mut reached = groups.clone();
+        let mut open = groups.clone();
+        while !open.is_empty() {
+            let mut next = BTreeSet::new();
+            for EdgeRow { member_id, is_group, .. } in edges(self.conn, EdgesOf::Groups(&open))? {
+                let member = ObjectId::from(member_id);
+                if !is_group {
+                    people.insert(member);
+                } else if reached.insert(member) {
+                    next.insert(member);
+                }
+            }
+            open = next;
+        }
+        let decided: Vec<Id> = in_slices(reached, |ids| {
+            dirsync_group_members::table
+                .inner_join(
+                    dirsync_aad_groups::table
+                        .on(dirsync_aad_groups::aad_group_id
+                            .eq(dirsync_group_members::aad_group_id)),
+                )
+                .inner_join(
+                    dirsync_user_identities::table
+                        .on(dirsync_user_identities::user_id.eq(dirsync_group_members::user_id)),
+                )
+                .filter(dirsync_aad_groups::object_id.eq_any(ids))
+                .select(dirsync_user_identities::object_id)
+                .distinct()
+                .load(self.conn)
+        })
+        .doing("reading members of moved groups")?;
+        people.extend(decided.into_iter().map(ObjectId::from));
+        Ok(people)
+    }
+
+    /// Loads the people to decide upon, and everybody whose address depends on theirs.
+    fn fill_people(
+        &mut self,
+        world: &mut World,
+        mut open: BTreeSet<ObjectId>,
+    ) -> Result<(), Error> {
+        let mut asked: BTreeSet<String> = BTreeSet::new();
+        while !open.is_empty() {
+            let unseen = open.iter().filter(|id| !world.users.contains_key(id)).copied().collect();
+            world.users.extend(observed_users(self.conn, Which::Ids(&unseen))?);
+            for row in load_users(self.conn, UsersBy::ObjectIds(&open))? {
+                place(world, row);
+            }
+            world.affected_users.extend(&open);
+            let mut wanted: BTreeSet<String> = BTreeSet::new();
+            for id in &open {
+                wanted.extend(world.users.get(id).into_iter().flat_map(|user| claims(&user.facts)));
+                wanted.extend(world.identities.get(id).map(|row| fold_case(&row.email)));
+            }
+            wanted.retain(|address| asked.insert(address.clone()));
+            for row in load_users(self.conn, UsersBy::Emails(&wanted))? {
+                place(world, row);
+            }
+            open = self
+                .claimants(&wanted)?
+                .into_iter()
+                .filter(|id| !world.affected_users.contains(id))
+                .collect();
+        }
+        Ok(())
+    }
+
+    /// Users who would take one of these addresses if it came free.
+    fn claimants(&mut self, addresses: &BTreeSet<String>) -> Result<Vec<ObjectId>, Error> {
+        let addresses: Vec<String> = addresses.iter().cloned().collect();
+        let mut found = Vec::new();
+        for slice in addresses.chunks(IDS_MAX) {
+            let rows: Vec<Id> = dirsync_user_identities::table
+                .filter(lower_null(dirsync_user_identities::claimed_email).eq_any(slice))
+                .filter(dirsync_user_identities::state.ne(State::Removed.label()))
+                .select(dirsync_user_identities::object_id)
+                .load(self.conn)
+                .doing("reading who waits for an address")?;
+            found.extend(rows.into_iter().map(ObjectId::from));
+        }
+        Ok(found)
+    }
+
+    /// Loads every group above the people and groups in play.
+    fn fill_above(&mut self, world: &mut World) -> Result<(), Error> {
+        let mut open: BTreeSet<ObjectId> =
+            world.affected_users.iter().chain(&world.affected_groups).copied().collect();
+        let mut seen = open.clone();
+        while !open.is_empty() {
+            let mut next = BTreeSet::new();
+            for EdgeRow { group_id, member_id, .. } in edges(self.conn, EdgesOf::Members(&open))? {
+                let group = ObjectId::from(group_id);
+                world.parents.entry(member_id.into()).or_default().push(group);
+                if seen.insert(group) {
+                    next.insert(group);
+                }
+            }
+            open = next;
+        }
+        for parents in world.parents.values_mut() {
+            parents.sort_unstable();
+        }
+        let groups: BTreeSet<ObjectId> = world.parents.values().flatten().copied().collect();
+        let unseen = groups.iter().filter(|id| !world.groups.contains_key(id)).copied().collect();
+        world.groups.extend(observed_groups(self.conn, Which::Ids(&unseen))?);
+        let mut rows: BTreeSet<ObjectId> = groups;
+        rows.extend(&world.affected_groups);
+        rows.extend(world.links.keys());
+        world.group_rows = load_groups(self.conn, Which::Ids(&rows))?;
+        Ok(())
+    }
+
+    fn fill_memberships(&mut self, world: &mut World, everything: bool) -> Result<(), Error> {
+        let query = || {
+            dirsync_group_members::table
+                .inner_join(
+                    dirsync_aad_groups::table
+                        .on(dirsync_aad_groups::aad_group_id
+                            .eq(dirsync_group_members::aad_group_id)),
+                )
+                .inner_join(
+                    dirsync_user_identities::table
+                        .on(dirsync_user_identities::user_id.eq(dirsync_group_members::user_id)),
+                )
+                .select((dirsync_user_identities::object_id, dirsync_aad_groups::object_id))
+        };
+        let rows: Vec<(Id, Id)> = if everything {
+            query().load(self.conn)
+        } else {
+            let ids: Vec<ObjectId> = world
+                .affected_users
+                .iter()
+                .filter(|id| world.identities.contains_key(id))
+                .copied()
+                .collect();
+            in_slices(ids, |ids| {
+                query().filter(dirsync_user_identities::object_id.eq_any(ids)).load(self.conn)
+            })
+        }
+        .doing("reading effective members")?;
+        for (user, group) in rows {
+            world.memberships.entry(user.into()).or_default().insert(group.into());
+        }
+        if !everything {
+            // Whatever somebody is a member of must be known by name and state.
+            let known = &world.group_rows;
+            let missing: BTreeSet<ObjectId> = world
+                .memberships
+                .values()
+                .flatten()
+                .filter(|id| !known.contains_key(id))
+                .copied()
+                .collect();
+            world.group_rows.extend(load_groups(self.conn, Which::Ids(&missing))?);
+        }
+        Ok(())
+    }
+
+    fn fill_registry(
+        &mut self,
+        world: &mut World,
+        question: &Question,
+        links: BTreeSet<(String, ObjectId)>,
+    ) -> Result<(), Error> {
+        let entries = question.registry.as_deref().unwrap_or_default();
+        let keys =
+            entries.iter().filter_map(|entry| entry.owner.as_deref()).map(person_key).collect();
+        world.registry = RegistryWorld {
+            wanted: question.registry.clone(),
+            links,
+            members: self.registry_members()?,
+            group_bindings: self.bindings("group")?,
+            owner_bindings: self.bindings("owner")?,
+            candidates: question.candidates.clone(),
+            owners: self.owners(&keys)?,
+        };
+        let mut people: BTreeSet<ObjectId> =
+            world.registry.owner_bindings.values().copied().collect();
+        people.extend(world.registry.owners.values().flatten());
+        people.extend(world.registry.members.keys().map(|(_, user)| *user));
+        people.retain(|id| !world.identities.contains_key(id));
+        for row in load_users(self.conn, UsersBy::ObjectIds(&people))? {
+            place(world, row);
+        }
+        let mut groups: BTreeSet<ObjectId> =
+            world.registry.group_bindings.values().copied().collect();
+        groups.extend(world.registry.candidates.values().flatten());
+        groups.retain(|id| !world.group_rows.contains_key(id));
+        world.group_rows.extend(load_groups(self.conn, Which::Ids(&groups))?);
+        let product_names: BTreeMap<i32, String> = world
+            .products
+            .values()
+            .filter_map(|product| Some((product.id?, product.name.clone())))
+            .collect();
+        let by_id: BTreeMap<i32, ObjectId> =
+            world.identities.iter().filter_map(|(id, row)| Some((row.id?, *id))).collect();
+        let ids: Vec<i32> = by_id.keys().copied().collect();
+        for slice in ids.chunks(IDS_MAX) {
+            let rows: Vec<ProductMemberRow> = product_members::table
+                .filter(product_members::user_id.eq_any(slice))
+                .load(self.conn)
+                .doing("reading product members")?;
+            for row in rows {
+                let name = product_names.get(&row.product_id).cloned().unwrap_or_default();
+                world
+                    .product_members
+                    .entry(by_id[&row.user_id])
+                    .or_default()
+                    .insert(name, row.role()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_hand_made_products(&mut self, world: &mut World) -> Result<(), Error> {
+        let ids: Vec<i32> = world.hand_made.iter().filter_map(|made| made.row.id).collect();
+        let mut with: BTreeSet<i32> = BTreeSet::new();
+        for slice in ids.chunks(IDS_MAX) {
+            let rows: Vec<i32> = product_members::table
+                .inner_join(products::table.on(products::id.eq(product_members::product_id)))
+                .filter(product_members::user_id.eq_any(slice))
+                .select(product_members::user_id)
+                .load(self.conn)
+                .doing("reading product members")?;
+            with.extend(rows);
+        }
+        for made in &mut world.hand_made {
+            made.has_products = made.row.id.is_some_and(|id| with.contains(&id));
+        }
+        Ok(())
+    }
+
+    fn fill_purges(&mut self, world: &mut World, ids: &BTreeSet<ObjectId>) -> Result<(), Error> {
+        for id in ids {
+            let Some(user) = world.identities.get(id).and_then(|row| row.id) else { continue };
+            let deployed: i64 = resource_deployments::table
+                .filter(resource_deployments::deployed_by.eq(user))
+                .count()
+                .get_result(self.conn)
+                .doing("looking for deployments")?;
+            let acted: i64 = audit_logs::table
+                .filter(audit_logs::actor_user_id.eq(user))
+                .count()
+                .get_result(self.conn)
+                .doing("looking for audit entries")?;
+            let purge = if deployed + acted == 0 { Purge::Free } else { Purge::HeldByHistory };
+            world.purge_users.insert(*id, purge);
+        }
+        Ok(())
+    }
+}
+
+/// Users without a row who wait for an address or an adoption: they are looked at
+/// again in each run, because what they wait for need not move them.
+fn waiting_users(world: &World) -> impl Iterator<Item = ObjectId> {
+    const WAITING: &[FindingKind] = &[FindingKind::AddressConflict, FindingKind::AdoptionWaits];
+    world
+        .open_findings
+        .keys()
+        .filter(|(kind, _)| WAITING.contains(kind))
+        .filter_map(|(_, subject)| subject.parse().ok())
+}
+
+fn place(world: &mut World, row: UserRow) {
+    match &row.identity {
+        Some(identity) => {
+            world.identities.insert(identity.object_id, row);
+        }
+        None if world.hand_made.iter().any(|made| made.row.id == row.id) => {}
+        None => world.hand_made.push(HandMade { row, has_products: false }),
+    }
+}
+
+diesel::define_sql_function! {
+    /// Folds ASCII case, in both databases.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+diesel::define_sql_function! {
+    /// The same for a column that may be null.
+    #[sql_name = "lower"]
+    fn lower_null(text: diesel::sql_types::Nullable<diesel::sql_types::Text>) -> diesel::sql_types::Nullable<diesel::sql_types::Text>;
+}
+
+/// Which rows of `users` to read.
+pub(super) enum UsersBy<'a> {
+    All,
+    ObjectIds(&'a BTreeSet<ObjectId>),
+    Emails(&'a BTreeSet<String>),
+}
+
+pub(super) fn load_users(conn: &mut Conn, by: UsersBy<'_>) -> Result<Vec<UserRow>, Error> {
+    let query = || {
+        users::table
+            .left_join(
+                dirsync_user_identities::table.on(dirsync_user_identities::user_id.eq(users::id)),
+            )
+            .select((users::all_columns, dirsync_user_identities::all_columns.nullable()))
+    };
+    let rows: Vec<(UsersRow, Option<IdentityRow>)> = match by {
+        UsersBy::All => query().order(users::id).load(conn),
+        UsersBy::ObjectIds(ids) => in_slices(ids.iter().copied(), |ids| {
+            query().filter(dirsync_user_identities::object_id.eq_any(ids)).load(conn)
+        }),
+        UsersBy::Emails(addresses) => {
+            let addresses: Vec<String> = addresses.iter().cloned().collect();
+            addresses.chunks(IDS_MAX).try_fold(Vec::new(), |mut rows, slice| {
+                rows.extend(query().filter(lower(users::email).eq_any(slice)).load(conn)?);
+                Ok(rows)
+            })
+        }
+    }
+    .doing("reading users")?;
+    rows.into_iter().map(|(row, identity)| row.read(identity)).collect()
+}
+
+pub(super) fn load_groups(
+    conn: &mut Conn,
+    which: Which<'_>,
+) -> Result<BTreeMap<ObjectId, GroupRow>, Error> {
+    let query = || {
+        aad_groups::table
+            .left_join(
+                dirsync_aad_groups::table.on(dirsync_aad_groups::aad_group_id.eq(aad_groups::id)),
+            )
+            .select((aad_groups::all_columns, dirsync_aad_groups::all_columns.nullable()))
+    };
+    let rows: Vec<(AadGroupsRow, Option<GroupStateRow>)> = match which {
+        Which::All => query().load(conn),
+        Which::Ids(ids) => {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            ids.chunks(IDS_MAX).try_fold(Vec::new(), |mut rows, slice| {
+                rows.extend(
+                    query().filter(lower(aad_groups::external_id).eq_any(slice)).load(conn)?,
+                );
+                Ok(rows)
+            })
+        }
+    }
+    .doing("reading groups")?;
+    let mut groups = BTreeMap::new();
+    for (row, state) in rows {
+        if let Some(group) = row.read(state)? {
+            groups.insert(group.object_id, group);
+        }
+    }
+    Ok(groups)
+}

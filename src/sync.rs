@@ -1,0 +1,188 @@
+//! One run: observe, fold, plan, guard, apply, report. The only module that knows the order.
+//!
+//! Names neither the SDKs nor diesel nor axum. Reading may be given up at any await;
+//! the commit is one blocking call that always ends.
+
+mod commit;
+mod observe;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use uuid::Uuid;
+
+use crate::directory::{Mode, ObjectId};
+use crate::graph::{self, Directory};
+use crate::reconcile::guard::{Limits, Trip};
+use crate::reconcile::plan::Plan;
+use crate::reconcile::report::{Failure, Outcome, Phase, Report, Trigger};
+use crate::reconcile::world::{RegistryEntry, World};
+use crate::store::{self, Store};
+
+pub use observe::Observation;
+pub use report::{as_json, changes_by_word};
+
+/// What a run is told by configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The tenant, as its id is written in the database.
+    pub tenant_id: String,
+    /// The Graph endpoint, as it is written in the database.
+    pub endpoint: String,
+    /// Whether every group of the tenant is in scope, or only linked ones and what is nested in them.
+    pub all_groups: bool,
+    /// Whether every user of the tenant is in scope, or only members of groups in scope.
+    pub all_users: bool,
+    /// Whether guests get new rows.
+    pub include_guests: bool,
+    /// Whether disabled accounts get new rows.
+    pub include_disabled: bool,
+    /// Groups whose members are platform admins.
+    pub admin_groups: BTreeSet<ObjectId>,
+    /// The registry; `None` where none is configured.
+    pub registry: Option<Arc<Vec<RegistryEntry>>>,
+    /// What the guard allows.
+    pub limits: Limits,
+    /// How long something must be gone before it is purged.
+    pub retention: Duration,
+    /// How far the clocks may disagree where something is purged.
+    pub clock_skew_max: Duration,
+    /// How long resolved findings and old runs are kept.
+    pub findings_retention: Duration,
+}
+
+impl Settings {
+    /// What the delta links of a database depend on: another query or scope needs a
+    /// new first read (traps 41, 42).
+    fn fingerprint(&self) -> String {
+        format!(
+            "{};groups={};users={}",
+            graph::QUERY_FINGERPRINT,
+            if self.all_groups { "all" } else { "linked" },
+            if self.all_users { "all" } else { "members" },
+        )
+    }
+}
+
+/// Why a run did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory could not be read.
+    #[error("reading the directory failed")]
+    Graph(#[from] graph::Error),
+    /// The database did not do its part.
+    #[error("using the database failed")]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    /// A label of a closed set.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Graph(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+/// A run that has begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Its id.
+    pub id: Uuid,
+    /// What was asked for.
+    pub mode: Mode,
+    /// What woke it.
+    pub trigger: Trigger,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+}
+
+/// What a run did, with the plan for whoever wants to show it.
+#[derive(Debug)]
+pub struct Done {
+    /// The counts.
+    pub report: Report,
+    /// What was decided.
+    pub plan: Plan,
+    /// What it was decided upon; names for the plan's ids.
+    pub world: World,
+    /// Which limits the guard found passed.
+    pub trips: Vec<Trip>,
+}
+
+/// Does runs against one directory and one database.
+#[derive(Clone)]
+pub struct Sync {
+    store: Store,
+    directory: Directory,
+    settings: Settings,
+}
+
+impl Sync {
+    /// Puts the parts together.
+    pub const fn new(store: Store, directory: Directory, settings: Settings) -> Self {
+        Self { store, directory, settings }
+    }
+
+    /// The database in use.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What reading has cost since this client was made.
+    pub fn tally(&self) -> graph::Tally {
+        self.directory.tally()
+    }
+
+    /// Begins a run: gives it an id and a time. The only place that asks the clock.
+    pub fn begin(mode: Mode, trigger: Trigger) -> Run {
+        let started_at = Utc::now().trunc_subsecs(6);
+        Run { id: Uuid::now_v7(), mode, trigger, started_at }
+    }
+
+    /// Reads the directory as far as this run needs it. Writes nothing; may be dropped.
+    pub async fn observe(&self, run: Run) -> Result<Observation, Error> {
+        observe::observe(self, run).await
+    }
+
+    /// Decides and writes, in one transaction; with `dry`, undoes it again.
+    pub async fn commit(
+        &self,
+        run: Run,
+        observation: Observation,
+        dry: bool,
+    ) -> Result<Done, Error> {
+        commit::commit(self, run, observation, dry).await
+    }
+
+    /// The report of a run that ended without a commit; recorded if the database allows.
+    pub async fn ended(&self, run: Run, outcome: Outcome, failure: Option<Failure>) -> Report {
+        let report = Report {
+            run_id: run.id,
+            mode: run.mode,
+            trigger: run.trigger,
+            started_at: run.started_at,
+            finished_at: Utc::now().trunc_subsecs(6),
+            outcome,
+            changes: BTreeMap::new(),
+            drift: 0,
+            withheld: crate::reconcile::report::Removals::default(),
+            totals: None,
+            reading: crate::reconcile::report::Reading::default(),
+            phases: BTreeMap::<Phase, Duration>::new(),
+            findings: BTreeMap::new(),
+            failure,
+        };
+        let row = report::row(&report);
+        let recorded =
+            self.store.write(move |tx| tx.record_run(&row).map(store::Verdict::Commit)).await;
+        if let Err(error) = recorded {
+            tracing::debug!(run.id = %run.id, %error, "the run could not be recorded");
+        }
+        report
+    }
+}

@@ -1,0 +1,174 @@
+//! From observation to commit: fold, plan, guard, apply, in one transaction.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use chrono::{SubsecRound, Utc};
+
+use super::observe::Observation;
+use super::{Done, Error, Run, Settings, Sync, report};
+use crate::directory::Mode;
+use crate::reconcile::fold::{Moved, fold};
+use crate::reconcile::guard;
+use crate::reconcile::report::{FindingKind, Outcome, Phase, Removals, Report};
+use crate::reconcile::world::{Policy, World};
+use crate::store::{self, Applied, RunInfo, Tx, Verdict};
+
+/// See [`Sync::commit`].
+pub(super) async fn commit(
+    sync: &Sync,
+    run: Run,
+    observation: Observation,
+    dry: bool,
+) -> Result<Done, Error> {
+    let settings = sync.settings.clone();
+    let done = sync
+        .store
+        .write(move |tx| {
+            let done = Committing { run, settings: &settings }.run(tx, observation)?;
+            Ok(if dry { Verdict::RollBack(done) } else { Verdict::Commit(done) })
+        })
+        .await?;
+    Ok(done)
+}
+
+struct Committing<'s> {
+    run: Run,
+    settings: &'s Settings,
+}
+
+impl Committing<'_> {
+    fn run(&self, tx: &mut Tx<'_>, observation: Observation) -> Result<Done, store::Error> {
+        let Observation {
+            mode,
+            parts,
+            listed_at,
+            scope,
+            question,
+            cursor,
+            generation,
+            reading,
+            seconds,
+            notes,
+            request_id,
+        } = observation;
+        let info = self.info(mode, generation, request_id);
+        tx.claim(&info)?;
+        let mut phases = BTreeMap::from([(Phase::Observe, seconds)]);
+
+        let timer = Instant::now();
+        let everything = question.everything;
+        let mut observed = if everything { tx.observed_all()? } else { tx.observed_for(&parts)? };
+        let mut moved = Moved::default();
+        let mut drift = 0;
+        for (at, part) in parts.into_iter().enumerate() {
+            let before = moved.len();
+            fold(&mut observed, part, &mut moved, &scope);
+            // What lists show beyond what the deltas said is what deltas missed.
+            if generation > 0 && Some(at) == listed_at {
+                drift = moved.len().saturating_sub(before) as u64;
+            }
+        }
+        tx.write_observed(&observed, &moved, generation == 0, self.run.started_at)?;
+        let world = tx.world(observed, &moved, &question)?;
+        phases.insert(Phase::Load, timer.elapsed());
+
+        let timer = Instant::now();
+        let totals = tx.totals()?;
+        let policy = self.policy();
+        let (mut plan, trips) = guard::decide(&world, &policy, &self.settings.limits, totals);
+        self.add_notes(&mut plan, &world, &trips, notes);
+        phases.insert(Phase::Plan, timer.elapsed());
+
+        let timer = Instant::now();
+        let Applied { changes } = tx.apply(&plan, &world, &info)?;
+        tx.move_cursor(&cursor, &info)?;
+        self.prune(tx)?;
+        let withheld = guard::count_withheld(&plan);
+        let outcome = match (withheld == Removals::default(), changes.is_empty()) {
+            (false, _) => Outcome::Held,
+            (true, false) => Outcome::Applied,
+            (true, true) => Outcome::Unchanged,
+        };
+        phases.insert(Phase::Apply, timer.elapsed());
+        let report = Report {
+            run_id: self.run.id,
+            mode,
+            trigger: self.run.trigger,
+            started_at: self.run.started_at,
+            finished_at: Utc::now().trunc_subsecs(6),
+            outcome,
+            changes,
+            drift,
+            withheld,
+            totals: Some(guard::totals_after(totals, &plan)),
+            reading,
+            phases,
+            findings: tx.count_findings()?,
+            failure: None,
+        };
+        tx.record_run(&report::row(&report))?;
+        Ok(Done { report, plan, world, trips })
+    }
+
+    fn info(&self, mode: Mode, generation: i64, request_id: Option<String>) -> RunInfo {
+        RunInfo {
+            id: self.run.id,
+            mode,
+            trigger: self.run.trigger,
+            now: self.run.started_at,
+            tenant_id: self.settings.tenant_id.clone(),
+            endpoint: self.settings.endpoint.clone(),
+            fingerprint: self.settings.fingerprint(),
+            generation,
+            request_id,
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            include_guests: self.settings.include_guests,
+            include_disabled: self.settings.include_disabled,
+            members_only: !self.settings.all_users,
+            admin_groups: self.settings.admin_groups.clone(),
+            now: self.run.started_at,
+        }
+    }
+
+    /// Findings about the run itself: what reading noted, and that something is held.
+    fn add_notes(
+        &self,
+        plan: &mut crate::reconcile::plan::Plan,
+        world: &World,
+        trips: &[guard::Trip],
+        notes: BTreeMap<(FindingKind, String), Option<String>>,
+    ) {
+        let held = trips.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let held = (!trips.is_empty()).then(|| {
+            format!("{held}; nothing is taken away until the directory comes back or the limits allow it")
+        });
+        let notes =
+            notes.into_iter().chain([((FindingKind::RemovalsHeld, "guard".to_owned()), held)]);
+        for (key, message) in notes {
+            let open = world.open_findings.get(&key);
+            match message {
+                Some(message) if open != Some(&message) => {
+                    plan.raised.insert(key, message);
+                }
+                None if open.is_some() => {
+                    plan.resolved.insert(key);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn prune(&self, tx: &mut Tx<'_>) -> Result<(), store::Error> {
+        if self.run.mode == Mode::Full {
+            let limit = self.run.started_at - self.settings.findings_retention;
+            tx.prune_findings(limit)?;
+            tx.prune_runs(limit)?;
+        }
+        Ok(())
+    }
+}

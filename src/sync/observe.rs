@@ -1,0 +1,199 @@
+//! What a run reads, and in which order.
+//!
+//! Tokens first, then lists, then the rounds since those tokens: so nothing that
+//! happens while lists are read is lost. Absence is never taken at its word: an object
+//! that lists do not show is asked for by id. Decides nothing about the platform.
+
+mod reading;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+
+use super::{Error, Run, Sync};
+use crate::directory::{Cursor, Mode, Seen, fold_case};
+use crate::graph::{self, GoneSince, ObjectKind, Tally};
+use crate::reconcile::fold::{Admission, Part, Scope};
+use crate::reconcile::report::{FindingKind, Reading};
+use crate::store::{Question, Start, Which};
+use reading::Reader;
+
+/// All that one run learnt from Graph.
+#[derive(Debug)]
+pub struct Observation {
+    /// What was read; a lost token makes a delta run full.
+    pub(super) mode: Mode,
+    /// In the order in which they were read.
+    pub(super) parts: Vec<Part>,
+    /// Which part is the lists of a full read.
+    pub(super) listed_at: Option<usize>,
+    /// What comes in that was not observed before.
+    pub(super) scope: Scope,
+    /// What is to be decided.
+    pub(super) question: Question,
+    /// Where the next run starts.
+    pub(super) cursor: Cursor,
+    /// The commit that this run builds upon.
+    pub(super) generation: i64,
+    /// What reading cost.
+    pub(super) reading: Reading,
+    /// How long it took.
+    pub(super) seconds: Duration,
+    /// Findings about reading: open with a message, or over.
+    pub(super) notes: BTreeMap<(FindingKind, String), Option<String>>,
+    /// Graph's id of the last request.
+    pub(super) request_id: Option<String>,
+}
+
+/// See [`Sync::observe`].
+pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error> {
+    let timer = Instant::now();
+    let before = sync.directory.tally();
+    let start = sync.store.read(|tx| tx.start()).await?;
+    if let Some(cursor) = &start.cursor
+        && cursor.tenant_id != sync.settings.tenant_id
+    {
+        return Err(crate::store::Error::Tenant {
+            stored: cursor.tenant_id.clone(),
+            configured: sync.settings.tenant_id.clone(),
+        }
+        .into());
+    }
+    let mut reader = Reader::new(sync, &start);
+    let (mode, cursor) = reader.rounds_and_lists(run.mode, usable(sync, &start)).await?;
+    reader.complete_scope().await?;
+    let question = question(sync, run, mode, &mut reader).await?;
+    let Reader { parts, listed_at, admitted_users, admitted_groups, notes, .. } = reader;
+    let settings = &sync.settings;
+    let admission = |all, ids| if all { Admission::All } else { Admission::Only(ids) };
+    Ok(Observation {
+        mode,
+        parts,
+        listed_at,
+        scope: Scope {
+            users: admission(settings.all_users, admitted_users),
+            groups: admission(settings.all_groups, admitted_groups),
+        },
+        question,
+        cursor,
+        generation: start.cursor.as_ref().map_or(0, |row| row.generation),
+        reading: cost(&before, &sync.directory.tally()),
+        seconds: timer.elapsed(),
+        notes,
+        request_id: sync.directory.last_request_id(),
+    })
+}
+
+/// The stored cursor, if its links are of this endpoint, query and scope.
+fn usable(sync: &Sync, start: &Start) -> Option<Cursor> {
+    let row = start.cursor.as_ref()?;
+    let same =
+        row.endpoint == sync.settings.endpoint && row.fingerprint == sync.settings.fingerprint();
+    same.then(|| row.cursor.clone())
+}
+
+fn cost(before: &Tally, after: &Tally) -> Reading {
+    Reading {
+        requests: after.requests - before.requests,
+        pages: after.pages - before.pages,
+        bytes: after.bytes - before.bytes,
+        resource_units: after.resource_units - before.resource_units,
+        retries: after.retries - before.retries,
+        waited_seconds: after.waited_seconds - before.waited_seconds,
+    }
+}
+
+async fn question(
+    sync: &Sync,
+    run: Run,
+    mode: Mode,
+    reader: &mut Reader<'_>,
+) -> Result<Question, Error> {
+    let mut question = Question {
+        everything: mode == Mode::Full,
+        registry: sync.settings.registry.as_deref().cloned(),
+        candidates: std::mem::take(&mut reader.candidates),
+        purge_users: BTreeSet::new(),
+        purge_groups: BTreeSet::new(),
+    };
+    if mode == Mode::Full {
+        add_purges(sync, run, reader, &mut question).await?;
+    }
+    Ok(question)
+}
+
+/// Asks Graph, now and by id, whether what is removed for longer than the retention is
+/// really gone; and only where all clocks agree.
+async fn add_purges(
+    sync: &Sync,
+    run: Run,
+    reader: &mut Reader<'_>,
+    question: &mut Question,
+) -> Result<(), Error> {
+    let limit = run.started_at - sync.settings.retention;
+    let (users, groups, database) = sync
+        .store
+        .read(move |tx| {
+            let (users, groups) = tx.purge_candidates(limit)?;
+            Ok((users, groups, tx.now()?))
+        })
+        .await?;
+    if users.is_empty() && groups.is_empty() {
+        return Ok(());
+    }
+    let here = Utc::now();
+    let apart = [Some(database), sync.directory.server_time()]
+        .into_iter()
+        .flatten()
+        .map(|clock| (clock - here).abs().to_std().unwrap_or(Duration::MAX))
+        .max()
+        .unwrap_or_default();
+    let skewed = apart > sync.settings.clock_skew_max;
+    let told = skewed.then(|| {
+        format!(
+            "the clocks of host, database and Graph are {} s apart; nothing is purged until they agree within removal.clock_skew_max",
+            apart.as_secs()
+        )
+    });
+    reader.notes.insert((FindingKind::ClockSkew, "clock".to_owned()), told);
+    if skewed {
+        return Ok(());
+    }
+    let gone = |since: &GoneSince| match since {
+        GoneSince::Gone => true,
+        GoneSince::SoftSince(time) => *time < limit,
+        GoneSince::Alive => false,
+    };
+    let asked = sync.directory.gone_since(&users, ObjectKind::User).await?;
+    question.purge_users.extend(asked.iter().filter(|(_, since)| gone(since)).map(|(id, _)| *id));
+    match sync.directory.gone_since(&groups, ObjectKind::Group).await {
+        Ok(asked) => {
+            question
+                .purge_groups
+                .extend(asked.iter().filter(|(_, since)| gone(since)).map(|(id, _)| *id));
+        }
+        // Without the right to look into the deleted groups nothing is known to be gone.
+        Err(graph::Error::Forbidden(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Whether an observed object came back, or was never seen.
+fn is_present<T>(seen: &Seen<T>) -> bool {
+    matches!(seen, Seen::Present(_))
+}
+
+/// Registry names by folded name.
+fn registry_names(sync: &Sync) -> BTreeMap<String, String> {
+    let entries = sync.settings.registry.as_deref().map_or(&[][..], Vec::as_slice);
+    entries
+        .iter()
+        .flat_map(|entry| &entry.groups)
+        .map(|name| (fold_case(name), name.clone()))
+        .collect()
+}
+
+/// Everything observed so far, for full reads.
+const ALL: Which<'static> = Which::All;

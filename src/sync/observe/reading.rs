@@ -1,0 +1,480 @@
+//! The reads of one run, in order, and what they leave to be read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ALL, is_present, registry_names};
+use crate::directory::{
+    Cursor, GroupFacts, Member, MemberKind, Members, Mode, ObjectId, Seen, UserFacts, fold_case,
+};
+use crate::graph::{self, Detail, Lookup};
+use crate::reconcile::fold::Part;
+use crate::reconcile::report::FindingKind;
+use crate::reconcile::world::{ObservedGroup, Presence};
+use crate::store::{Start, Which};
+use crate::sync::{Error, Sync};
+
+/// Reads, part by part, and remembers what was met.
+pub(super) struct Reader<'s> {
+    sync: &'s Sync,
+    start: &'s Start,
+    pub(super) parts: Vec<Part>,
+    pub(super) listed_at: Option<usize>,
+    pub(super) admitted_users: BTreeSet<ObjectId>,
+    pub(super) admitted_groups: BTreeSet<ObjectId>,
+    pub(super) candidates: BTreeMap<String, BTreeSet<ObjectId>>,
+    pub(super) notes: BTreeMap<(FindingKind, String), Option<String>>,
+    /// What is stored of the objects met so far.
+    stored_users: BTreeMap<ObjectId, Presence>,
+    stored_groups: BTreeMap<ObjectId, ObservedGroup>,
+    /// Objects that this run saw, by whether they exist.
+    met_users: BTreeMap<ObjectId, bool>,
+    met_groups: BTreeMap<ObjectId, bool>,
+    /// Groups whose members this run read, or tried to.
+    listed: BTreeSet<ObjectId>,
+}
+
+impl<'s> Reader<'s> {
+    pub(super) const fn new(sync: &'s Sync, start: &'s Start) -> Self {
+        Self {
+            sync,
+            start,
+            parts: Vec::new(),
+            listed_at: None,
+            admitted_users: BTreeSet::new(),
+            admitted_groups: BTreeSet::new(),
+            candidates: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            stored_users: BTreeMap::new(),
+            stored_groups: BTreeMap::new(),
+            met_users: BTreeMap::new(),
+            met_groups: BTreeMap::new(),
+            listed: BTreeSet::new(),
+        }
+    }
+
+    /// The delta rounds; before them, for a full read, the lists. A lost token turns a
+    /// delta run into a full one.
+    pub(super) async fn rounds_and_lists(
+        &mut self,
+        mode: Mode,
+        stored: Option<Cursor>,
+    ) -> Result<(Mode, Cursor), Error> {
+        let mut cursor = None;
+        if let Some(stored) = stored {
+            match self.rounds(&stored).await {
+                Ok(next) if mode == Mode::Delta => {
+                    self.look_up_stored().await?;
+                    return Ok((Mode::Delta, next));
+                }
+                Ok(next) => cursor = Some(next),
+                // The same run starts again from nothing: what is gone is found by id.
+                Err(graph::Error::CursorLost(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let cursor = match cursor {
+            Some(cursor) => cursor,
+            None => self.sync.directory.latest().await?,
+        };
+        self.look_up_everything().await?;
+        self.listed_at = Some(self.parts.len());
+        self.resolve_names().await?;
+        self.lists().await?;
+        let cursor = self.rounds(&cursor).await?;
+        Ok((Mode::Full, cursor))
+    }
+
+    /// Both delta rounds, side by side.
+    async fn rounds(&mut self, from: &Cursor) -> Result<Cursor, graph::Error> {
+        let directory = &self.sync.directory;
+        let (users, groups) = tokio::try_join!(
+            directory.users_round(&from.users),
+            directory.groups_round(&from.groups)
+        )?;
+        let cursor = Cursor { users: users.next, groups: groups.groups.next };
+        let members = groups.members.into_iter();
+        self.take(Part {
+            users: users.seen,
+            groups: groups.groups.seen,
+            members: members.map(|(group, changes)| (group, Members::Changes(changes))).collect(),
+            ..Part::default()
+        });
+        Ok(cursor)
+    }
+
+    fn take(&mut self, part: Part) {
+        self.met_users.extend(part.users.iter().map(|(id, seen)| (*id, is_present(seen))));
+        self.met_groups.extend(part.groups.iter().map(|(id, seen)| (*id, is_present(seen))));
+        self.parts.push(part);
+    }
+
+    /// What is stored of everything the rounds named.
+    async fn look_up_stored(&mut self) -> Result<(), Error> {
+        let mut users: BTreeSet<ObjectId> = self.met_users.keys().copied().collect();
+        let mut groups: BTreeSet<ObjectId> = self.met_groups.keys().copied().collect();
+        for part in &self.parts {
+            groups.extend(part.members.keys());
+            for member in joined(part) {
+                match member.kind {
+                    MemberKind::User => users.insert(member.id),
+                    MemberKind::Group => groups.insert(member.id),
+                };
+            }
+        }
+        groups.extend(self.roots());
+        groups.extend(&self.start.unread_groups);
+        self.load_stored(users, groups).await
+    }
+
+    async fn load_stored(
+        &mut self,
+        users: BTreeSet<ObjectId>,
+        groups: BTreeSet<ObjectId>,
+    ) -> Result<(), Error> {
+        let (users, groups) = self
+            .sync
+            .store
+            .read(move |tx| {
+                Ok((
+                    tx.user_presence(Which::Ids(&users))?,
+                    tx.observed_groups(Which::Ids(&groups))?,
+                ))
+            })
+            .await?;
+        self.stored_users.extend(users);
+        self.stored_groups.extend(groups);
+        Ok(())
+    }
+
+    async fn look_up_everything(&mut self) -> Result<(), Error> {
+        let (users, groups) = self
+            .sync
+            .store
+            .read(|tx| Ok((tx.user_presence(ALL)?, tx.observed_groups(ALL)?)))
+            .await?;
+        self.stored_users = users;
+        self.stored_groups = groups;
+        Ok(())
+    }
+
+    /// The lists of a full read, side by side, and whoever they do not show, by id.
+    async fn lists(&mut self) -> Result<(), Error> {
+        let Sync { directory, settings, .. } = self.sync;
+        let users = async {
+            if settings.all_users { directory.list_users().await } else { Ok(BTreeMap::new()) }
+        };
+        let groups = async {
+            if !settings.all_groups {
+                return Ok((BTreeMap::new(), graph::MemberLists::default()));
+            }
+            let groups = directory.list_groups().await?;
+            let ids: Vec<ObjectId> = groups.keys().copied().collect();
+            let members = directory.members(&ids, self.detail()).await?;
+            Ok((groups, members))
+        };
+        let deleted = async {
+            Ok((
+                allowed(directory.deleted_users().await)?,
+                allowed(directory.deleted_groups().await)?,
+            ))
+        };
+        let (users, (groups, members), (deleted_users, deleted_groups)) =
+            tokio::try_join!(users, groups, deleted)?;
+        let mut part = Part { users: present(users), groups: present(groups), ..Part::default() };
+        self.add_lists(&mut part, members);
+        for id in deleted_users
+            .into_iter()
+            .filter(|id| settings.all_users || self.stored_users.contains_key(id))
+        {
+            part.users.entry(id).or_insert(SOFT);
+        }
+        for id in deleted_groups
+            .into_iter()
+            .filter(|id| settings.all_groups || self.stored_groups.contains_key(id))
+        {
+            part.groups.entry(id).or_insert(SOFT_GROUP);
+        }
+        self.take(part);
+        if !settings.all_groups {
+            let roots = self.roots();
+            self.read_groups(roots).await?;
+        }
+        self.find_missing().await
+    }
+
+    /// Stored objects that no list showed are asked for by id: absence proves nothing.
+    async fn find_missing(&mut self) -> Result<(), Error> {
+        let missing = |stored: &mut dyn Iterator<Item = (ObjectId, Presence)>,
+                       met: &BTreeMap<ObjectId, bool>| {
+            stored
+                .filter(|(id, presence)| {
+                    !met.contains_key(id)
+                        && !matches!(presence, Presence::Gone(crate::directory::Tombstone::Hard, _))
+                })
+                .map(|(id, _)| id)
+                .collect::<Vec<_>>()
+        };
+        let users =
+            missing(&mut self.stored_users.iter().map(|(id, p)| (*id, *p)), &self.met_users);
+        let groups = missing(
+            &mut self.stored_groups.iter().map(|(id, g)| (*id, g.presence)),
+            &self.met_groups,
+        );
+        let directory = &self.sync.directory;
+        let (users, groups) =
+            tokio::try_join!(directory.users_by_id(&users), directory.groups_by_id(&groups))?;
+        let back: BTreeSet<ObjectId> =
+            groups.iter().filter(|(_, seen)| is_present(seen)).map(|(id, _)| *id).collect();
+        self.take(Part { users, groups, ..Part::default() });
+        self.read_groups(back).await
+    }
+
+    const fn detail(&self) -> Detail {
+        if self.sync.settings.all_users { Detail::Ids } else { Detail::Facts }
+    }
+
+    /// Groups that are in scope by themselves: linked, bound, admin groups, and the one
+    /// group that an unbound registry name means.
+    fn roots(&self) -> BTreeSet<ObjectId> {
+        let mut roots = self.start.linked_groups.clone();
+        roots.extend(self.start.group_bindings.values());
+        roots.extend(&self.sync.settings.admin_groups);
+        roots.extend(self.candidates.values().filter(|ids| ids.len() == 1).flatten());
+        roots
+    }
+
+    fn add_lists(&mut self, part: &mut Part, lists: graph::MemberLists) {
+        let graph::MemberLists { lists, users, groups } = lists;
+        for (group, list) in lists {
+            self.listed.insert(group);
+            let subject = group.to_string();
+            match list {
+                Lookup::Complete(members) => {
+                    self.admitted_groups.insert(group);
+                    self.notes.insert((FindingKind::GroupStale, subject), None);
+                    part.members.insert(group, Members::Complete(members));
+                }
+                // Deleted since it was listed: the delta round will bury it.
+                Lookup::Gone => {}
+                Lookup::Failed(error) => {
+                    let told = format!(
+                        "its members could not be read ({}); nobody loses anything by it until they can",
+                        error.kind()
+                    );
+                    self.notes.insert((FindingKind::GroupStale, subject), Some(told));
+                    self.admitted_groups.insert(group);
+                    part.failed.insert(group);
+                }
+            }
+        }
+        self.admitted_users.extend(users.keys());
+        part.users.extend(present(users));
+        for (id, facts) in groups {
+            self.admitted_groups.insert(id);
+            part.groups.entry(id).or_insert(Seen::Present(facts));
+        }
+    }
+
+    /// Reads these groups, their members, and what is nested in them, to the bottom.
+    async fn read_groups(&mut self, groups: BTreeSet<ObjectId>) -> Result<(), Error> {
+        let mut open = groups;
+        loop {
+            open.retain(|id| !self.listed.contains(id));
+            if open.is_empty() {
+                return Ok(());
+            }
+            let unknown: Vec<ObjectId> =
+                open.iter().filter(|id| self.met_groups.get(id) != Some(&true)).copied().collect();
+            let directory = &self.sync.directory;
+            let facts = directory.groups_by_id(&unknown).await?;
+            let gone: BTreeSet<ObjectId> =
+                facts.iter().filter(|(_, seen)| !is_present(seen)).map(|(id, _)| *id).collect();
+            let ids: Vec<ObjectId> = open.difference(&gone).copied().collect();
+            let lists = directory.members(&ids, self.detail()).await?;
+            self.listed.extend(&gone);
+            self.admitted_groups.extend(&open);
+            let mut part = Part { groups: facts, ..Part::default() };
+            self.add_lists(&mut part, lists);
+            open = nested(&part).filter(|id| !self.is_read(*id)).collect();
+            self.take(part);
+        }
+    }
+
+    /// Whether the members of a group are known: read in this run, or followed since
+    /// an earlier one.
+    fn is_read(&self, id: ObjectId) -> bool {
+        use crate::reconcile::world::MemberRead;
+        self.listed.contains(&id)
+            || self
+                .stored_groups
+                .get(&id)
+                .is_some_and(|group| group.members == MemberRead::Complete)
+                && self.listed_at.is_none()
+    }
+
+    /// Reads what entered the scope: by configuration, by a link, by nesting, by coming
+    /// back. Costs nothing where nothing did.
+    pub(super) async fn complete_scope(&mut self) -> Result<(), Error> {
+        if self.listed_at.is_none() {
+            self.resolve_names().await?;
+        }
+        let mut entering: BTreeSet<ObjectId> = BTreeSet::new();
+        let all = self.sync.settings.all_groups;
+        for (id, exists) in &self.met_groups {
+            let stored = self.stored_groups.get(id);
+            let returned = stored.is_some_and(|group| !group.presence.is_present());
+            if *exists && (returned || (stored.is_none() && all)) {
+                entering.insert(*id);
+            }
+        }
+        let roots = self.roots();
+        entering.extend(roots.into_iter().filter(|id| !self.stored_groups.contains_key(id)));
+        let unread = self.start.unread_groups.iter();
+        entering.extend(unread.filter(|id| self.met_groups.get(id) != Some(&false)));
+        let children: Vec<ObjectId> = self
+            .parts
+            .iter()
+            .flat_map(|part| {
+                part.members
+                    .iter()
+                    .filter(|(group, _)| self.in_scope(**group))
+                    .flat_map(|(_, m)| joined_in(m))
+            })
+            .filter(|member| member.kind == MemberKind::Group && !self.in_scope(member.id))
+            .map(|member| member.id)
+            .collect();
+        entering.extend(children);
+        self.read_groups(entering).await?;
+        self.read_users().await
+    }
+
+    fn in_scope(&self, group: ObjectId) -> bool {
+        self.stored_groups.contains_key(&group) || self.admitted_groups.contains(&group)
+    }
+
+    /// Members who are not known yet, and the groups of whoever came back.
+    async fn read_users(&mut self) -> Result<(), Error> {
+        let mut unknown: BTreeSet<ObjectId> = BTreeSet::new();
+        for part in &self.parts {
+            for (_, members) in part.members.iter().filter(|(group, _)| self.in_scope(**group)) {
+                let users = joined_in(members).filter(|member| member.kind == MemberKind::User);
+                unknown.extend(users.map(|member| member.id));
+            }
+        }
+        let unseen: BTreeSet<ObjectId> = unknown
+            .iter()
+            .filter(|id| !self.stored_users.contains_key(id) && !self.met_users.contains_key(id))
+            .copied()
+            .collect();
+        if self.listed_at.is_none() && !unseen.is_empty() {
+            self.load_stored(unseen, BTreeSet::new()).await?;
+        }
+        // Who is a member of a group in scope is in scope.
+        self.admitted_users.extend(&unknown);
+        let ask: Vec<ObjectId> = unknown
+            .into_iter()
+            .filter(|id| !self.stored_users.contains_key(id) && !self.met_users.contains_key(id))
+            .collect();
+        let returned: Vec<ObjectId> = self
+            .met_users
+            .iter()
+            .filter(|(id, exists)| {
+                **exists && self.stored_users.get(id).is_some_and(|presence| !presence.is_present())
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        let directory = &self.sync.directory;
+        let (users, groups_of) =
+            tokio::try_join!(directory.users_by_id(&ask), directory.groups_of(&returned))?;
+        if users.is_empty() && groups_of.is_empty() {
+            return Ok(());
+        }
+        let mut part = Part { users, ..Part::default() };
+        for (user, groups) in groups_of {
+            if let Lookup::Complete(groups) = groups {
+                part.groups_of.insert(user, groups);
+            }
+        }
+        self.take(part);
+        Ok(())
+    }
+
+    /// Asks which groups have the names of the registry: all in a full run, else those
+    /// that a round brought up and those never asked for.
+    async fn resolve_names(&mut self) -> Result<(), Error> {
+        let names = registry_names(self.sync);
+        let mut asked: BTreeSet<String> = BTreeSet::new();
+        if self.listed_at.is_some() {
+            asked.extend(names.keys().cloned());
+        } else {
+            for part in &self.parts {
+                for (id, seen) in &part.groups {
+                    let Seen::Present(GroupFacts { display_name: Some(name), .. }) = seen else {
+                        continue;
+                    };
+                    let key = fold_case(name);
+                    if self.start.group_bindings.get(&key) != Some(id) && names.contains_key(&key) {
+                        asked.insert(key);
+                    }
+                }
+            }
+            let known = |key: &String| {
+                self.start.group_bindings.contains_key(key)
+                    || self.start.unresolved_names.contains(key.as_str())
+            };
+            asked.extend(names.keys().filter(|key| !known(key)).cloned());
+        }
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<String> = asked.iter().map(|key| names[key].clone()).collect();
+        let found = self.sync.directory.groups_by_name(&wanted).await?;
+        let mut ids = BTreeSet::new();
+        for (name, groups) in found {
+            let groups: BTreeSet<ObjectId> = groups.into_iter().map(|(id, _)| id).collect();
+            ids.extend(&groups);
+            self.candidates.insert(fold_case(&name), groups);
+        }
+        if self.listed_at.is_none() {
+            self.load_stored(BTreeSet::new(), ids).await?;
+        }
+        Ok(())
+    }
+}
+
+const SOFT: Seen<UserFacts> =
+    Seen::Gone(crate::directory::Tombstone::Soft, crate::directory::Evidence::ConfirmedById);
+const SOFT_GROUP: Seen<GroupFacts> =
+    Seen::Gone(crate::directory::Tombstone::Soft, crate::directory::Evidence::ConfirmedById);
+
+fn present<T>(objects: BTreeMap<ObjectId, T>) -> BTreeMap<ObjectId, Seen<T>> {
+    objects.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect()
+}
+
+/// The deleted container is a help, not a need: without the right to look into it, who
+/// is missing is asked for by id.
+fn allowed(
+    result: Result<BTreeSet<ObjectId>, graph::Error>,
+) -> Result<BTreeSet<ObjectId>, graph::Error> {
+    match result {
+        Err(graph::Error::Forbidden(_)) => Ok(BTreeSet::new()),
+        other => other,
+    }
+}
+
+fn joined_in(members: &Members) -> Box<dyn Iterator<Item = Member> + '_> {
+    match members {
+        Members::Complete(list) => Box::new(list.iter().copied()),
+        Members::Changes(changes) => {
+            Box::new(changes.iter().filter(|(_, joined)| **joined).map(|(member, _)| *member))
+        }
+    }
+}
+
+fn joined(part: &Part) -> impl Iterator<Item = Member> {
+    part.members.values().flat_map(joined_in)
+}
+
+fn nested(part: &Part) -> impl Iterator<Item = ObjectId> {
+    joined(part).filter(|member| member.kind == MemberKind::Group).map(|member| member.id)
+}

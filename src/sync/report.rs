@@ -1,0 +1,79 @@
+//! A report as the row of `dirsync_runs` and as JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::reconcile::report::Report;
+use crate::store::RunRow;
+
+/// Counts by `entity.action`.
+pub fn changes_by_word(report: &Report) -> BTreeMap<String, u64> {
+    let word = |(entity, action): &(_, _)| format!("{entity}.{action}");
+    report.changes.iter().map(|(key, count)| (word(key), *count)).collect()
+}
+
+/// The report in words and counts; nothing personal is in it.
+pub fn as_json(report: &Report) -> Value {
+    let Report {
+        run_id,
+        mode,
+        trigger,
+        started_at,
+        finished_at,
+        outcome,
+        changes: _,
+        drift,
+        withheld,
+        totals,
+        reading,
+        phases,
+        findings,
+        failure,
+    } = report;
+    let phases: BTreeMap<&str, f64> =
+        phases.iter().map(|(phase, time)| (phase.label(), time.as_secs_f64())).collect();
+    let findings: BTreeMap<&str, u64> =
+        findings.iter().map(|(kind, count)| (kind.label(), *count)).collect();
+    json!({
+        "run_id": run_id,
+        "mode": mode.label(),
+        "trigger": trigger.label(),
+        "outcome": outcome.label(),
+        "started_at": started_at,
+        "finished_at": finished_at,
+        "changes": changes_by_word(report),
+        "drift": drift,
+        "withheld": {
+            "users": withheld.users, "groups": withheld.groups, "memberships": withheld.memberships,
+        },
+        "totals": totals.map(|totals| json!({
+            "users": totals.users, "groups": totals.groups, "memberships": totals.memberships,
+        })),
+        "reading": {
+            "requests": reading.requests,
+            "pages": reading.pages,
+            "bytes": reading.bytes,
+            "resource_units": reading.resource_units,
+            "retries": reading.retries,
+            "waited_seconds": reading.waited_seconds,
+        },
+        "phase_seconds": phases,
+        "findings": findings,
+        "failure": failure.as_ref().map(|failure| json!({
+            "kind": failure.kind, "message": failure.message,
+        })),
+    })
+}
+
+pub(super) fn row(report: &Report) -> RunRow {
+    RunRow {
+        id: report.run_id,
+        mode: report.mode.label().to_owned(),
+        trigger: report.trigger.label().to_owned(),
+        outcome: report.outcome.label().to_owned(),
+        started_at: report.started_at,
+        finished_at: report.finished_at,
+        report: as_json(report).to_string(),
+    }
+}

@@ -1,0 +1,170 @@
+//! Single objects: here, in the deleted container, or gone.
+
+use std::collections::BTreeMap;
+
+use chrono::{TimeDelta, Utc};
+use graph_simulator::{Effect, Fault, NewUser};
+use nexus_dirsync::directory::{Evidence, ObjectId, Seen, Tombstone};
+use nexus_dirsync::graph::{Detail, Error, GoneSince, ObjectKind};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::bench::{Bench, group_of, object, status, tenant_of};
+
+fn gone<T>(tombstone: Tombstone) -> Seen<T> {
+    Seen::Gone(tombstone, Evidence::ConfirmedById)
+}
+
+#[tokio::test]
+async fn trap_19_many_users_are_looked_up_15_to_a_filter() {
+    let (mut tenant, ids) = tenant_of(100);
+    tenant.soft_delete_user(ids[3]);
+    tenant.soft_delete_user(ids[4]);
+    tenant.purge_user(ids[4]);
+    let bench = Bench::new(tenant);
+    let mut asked: Vec<_> = ids.iter().map(|id| object(*id)).collect();
+    asked.push(object(Uuid::from_u128(1)));
+    asked.push(asked[0]);
+    let found = bench.directory.users_by_id(&asked).await.expect("users");
+    assert_eq!(found.len(), 101);
+    assert_eq!(found[&asked[3]], gone(Tombstone::Soft));
+    assert_eq!(found[&asked[4]], gone(Tombstone::Hard));
+    assert_eq!(found[&asked[100]], gone(Tombstone::Hard));
+    assert!(matches!(&found[&asked[9]], Seen::Present(facts) if facts.mail.is_some()));
+    assert_eq!(bench.requests_to("$batch"), 2, "one for the living, one for the deleted");
+}
+
+#[tokio::test]
+async fn doubt_about_a_lost_user_fails_the_call() {
+    let (tenant, _) = tenant_of(1);
+    let bench = Bench::new(tenant);
+    bench.simulator.inject(Fault::on("deletedItems", status(400, &[])));
+    let asked = [object(Uuid::from_u128(1))];
+    assert!(matches!(bench.directory.users_by_id(&asked).await, Err(Error::Rejected(_))));
+    bench.simulator.clear_faults();
+    bench.simulator.inject(Fault::on("users?", Effect::MissingValue));
+    assert!(matches!(bench.directory.users_by_id(&asked).await, Err(Error::Incomplete { .. })));
+}
+
+#[tokio::test]
+async fn a_lost_group_counts_as_restorable_while_nobody_may_look() {
+    let (mut tenant, _) = tenant_of(0);
+    let here = group_of(&mut tenant, "here", &[]);
+    let soft = group_of(&mut tenant, "soft", &[]);
+    tenant.soft_delete_group(soft);
+    let bench = Bench::new(tenant);
+    bench.simulator.inject(Fault::on("deletedItems", status(403, &[])));
+    let asked = [here, soft, Uuid::from_u128(1)].map(object);
+    let found = bench.directory.groups_by_id(&asked).await.expect("groups");
+    assert!(
+        matches!(&found[&asked[0]], Seen::Present(facts) if facts.display_name.as_deref() == Some("here"))
+    );
+    assert_eq!(
+        (&found[&asked[1]], &found[&asked[2]]),
+        (&gone(Tombstone::Soft), &gone(Tombstone::Soft))
+    );
+    bench.simulator.clear_faults();
+    let found = bench.directory.groups_by_id(&asked).await.expect("groups");
+    assert_eq!(
+        (&found[&asked[1]], &found[&asked[2]]),
+        (&gone(Tombstone::Soft), &gone(Tombstone::Hard))
+    );
+}
+
+#[tokio::test]
+async fn trap_25_names_match_any_case_none_or_several() {
+    let (mut tenant, _) = tenant_of(0);
+    let odd = group_of(&mut tenant, "O'Neil & Söhne #1+2 (100%)", &[]);
+    let twins = [group_of(&mut tenant, "Twin", &[]), group_of(&mut tenant, "twin", &[])];
+    for at in 0..40 {
+        group_of(&mut tenant, &format!("team {at}"), &[]);
+    }
+    let bench = Bench::new(tenant);
+    let mut names: Vec<String> = (0..40).map(|at| format!("TEAM {at}")).collect();
+    names.extend(["O'Neil & Söhne #1+2 (100%)", "tWIN", "nobody", "nobody"].map(str::to_owned));
+    let found = bench.directory.groups_by_name(&names).await.expect("groups");
+    let ids = |name: &str| found[name].iter().map(|(id, _)| *id).collect::<Vec<ObjectId>>();
+    assert_eq!(found.len(), 43);
+    assert_eq!(ids("O'Neil & Söhne #1+2 (100%)"), [object(odd)]);
+    let mut expected = twins.map(object);
+    expected.sort();
+    assert_eq!(ids("tWIN"), expected);
+    assert!(ids("nobody").is_empty());
+    assert_eq!(found["TEAM 7"][0].1.display_name.as_deref(), Some("team 7"));
+}
+
+#[tokio::test]
+async fn a_purge_learns_whether_and_since_when() {
+    let (mut tenant, ids) = tenant_of(4);
+    tenant.soft_delete_user(ids[1]);
+    tenant.soft_delete_user(ids[2]);
+    tenant.purge_user(ids[2]);
+    let bench = Bench::new(tenant);
+    let asked: Vec<_> = ids.iter().map(|id| object(*id)).collect();
+    let found = bench.directory.gone_since(&asked, ObjectKind::User).await.expect("answers");
+    let GoneSince::SoftSince(since) = found[&asked[1]] else { panic!("soft") };
+    assert!((Utc::now() - since).abs() < TimeDelta::minutes(1));
+    let mut expected: BTreeMap<_, _> = asked.iter().map(|id| (*id, GoneSince::Alive)).collect();
+    expected.insert(asked[1], GoneSince::SoftSince(since));
+    expected.insert(asked[2], GoneSince::Gone);
+    assert_eq!(found, expected);
+    let clock = bench.directory.server_time().expect("a Date");
+    assert!((Utc::now() - clock).abs() < TimeDelta::minutes(1));
+    assert!(bench.directory.last_request_id().is_some());
+}
+
+#[tokio::test]
+async fn a_purge_is_not_told_anything_in_doubt() {
+    let bench = Bench::new(tenant_of(0).0);
+    let asked = [object(Uuid::from_u128(1))];
+    bench.simulator.inject(Fault::on("deletedItems", status(403, &[])));
+    let denied = bench.directory.gone_since(&asked, ObjectKind::Group).await;
+    assert!(matches!(denied, Err(Error::Forbidden(_))));
+    bench.answer("getByIds", json!({}));
+    let cut = bench.directory.gone_since(&asked, ObjectKind::User).await;
+    assert!(matches!(cut, Err(Error::Incomplete { .. })));
+}
+
+#[tokio::test]
+async fn more_ids_than_one_question_takes_are_asked_in_several() {
+    let (tenant, ids) = tenant_of(1_001);
+    let bench = Bench::new(tenant);
+    let asked: Vec<_> = ids.iter().map(|id| object(*id)).collect();
+    let found = bench.directory.gone_since(&asked, ObjectKind::User).await.expect("answers");
+    assert!(found.len() == 1_001 && found.values().all(|since| *since == GoneSince::Alive));
+    assert_eq!(bench.requests_to("getByIds"), 2);
+}
+
+#[tokio::test]
+async fn trap_35_guests_are_addressed_by_id() {
+    let (mut tenant, _) = tenant_of(0);
+    let upn = "guest_fabrikam.com#EXT#@contoso.onmicrosoft.com".to_owned();
+    let guest =
+        tenant.create_user(NewUser { user_principal_name: upn.clone(), ..NewUser::default() });
+    let bench = Bench::new(tenant);
+    let found = bench.directory.users_by_id(&[object(guest)]).await.expect("users");
+    let Seen::Present(facts) = &found[&object(guest)] else { panic!("present") };
+    assert!(facts.guest && facts.upn.as_ref() == Some(&upn));
+    assert!(bench.simulator.requests().iter().all(|request| !request.target.contains("EXT")));
+}
+
+#[tokio::test]
+async fn trap_14_and_16_nothing_is_expanded_and_properties_are_always_selected() {
+    let (mut tenant, ids) = tenant_of(2);
+    let team = [object(group_of(&mut tenant, "team", &ids))];
+    let bench = Bench::new(tenant);
+    let asked = [object(ids[0])];
+    let directory = &bench.directory;
+    directory.latest().await.expect("links");
+    directory.list_users().await.expect("a list");
+    directory.list_groups().await.expect("a list");
+    directory.deleted_users().await.expect("a list");
+    directory.members(&team, Detail::Facts).await.expect("lists");
+    directory.groups_of(&asked).await.expect("groups");
+    directory.users_by_id(&asked).await.expect("users");
+    directory.groups_by_id(&team).await.expect("groups");
+    for request in bench.simulator.requests().iter().filter(|request| request.method == "GET") {
+        assert!(!request.target.contains("expand"), "{}", request.target);
+        assert!(request.target.contains("$select="), "{}", request.target);
+    }
+}
