@@ -5,11 +5,13 @@
 
 mod replay;
 mod shape;
+mod tail;
 
 pub use replay::{Divergence, Replay, Verification};
 pub(super) use shape::{
     group_json, link_json, member_json, membership_json, product_json, user_json,
 };
+pub use tail::AuditEntry;
 
 use diesel::prelude::*;
 use serde_json::{Map, Value, json};
@@ -115,4 +117,11 @@ impl AuditLog {
         self.flush(tx)?;
         Ok(self.written)
     }
+}
+
+/// A stored document; says in which row one that is none was found.
+fn parse(audit_id: i64, json: Option<Json>) -> Result<Option<Value>, Error> {
+    json.map(|Json(text)| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| Error::Corrupt(format!("audit row {audit_id}: {error}")))
 }
