@@ -49,6 +49,7 @@ async fn on(stage: &Stage, signals: Signals, args: &DemoArgs) -> Exit {
         let mut daemon =
             std::pin::pin!(serve(&context, signals, config, &telemetry, Some(on_done)));
         tokio::select! {
+            biased;
             exit = &mut daemon => Ok(if args.once { Exit::Failed } else { exit }),
             played = show.play(args.once) => end(played, daemon).await,
         }

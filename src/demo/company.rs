@@ -37,12 +37,12 @@ fn shape(registry: &[RegistryEntry]) -> Shape {
 
 /// Each group that the registry names, once.
 pub(super) fn group_names(registry: &[RegistryEntry]) -> Vec<String> {
-    once_each(registry.iter().flat_map(|entry| &entry.groups), |name| fold_case(name))
+    once_each(registry.iter().flat_map(|entry| &entry.groups), fold_case)
 }
 
 /// Each owner once: the registry writes some of them now with accents, now without.
 fn owners(registry: &[RegistryEntry]) -> Vec<String> {
-    once_each(registry.iter().filter_map(|entry| entry.owner.as_ref()), |name| person_key(name))
+    once_each(registry.iter().filter_map(|entry| entry.owner.as_ref()), person_key)
 }
 
 fn once_each<'a>(

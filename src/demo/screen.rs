@@ -4,28 +4,37 @@
 //! Owns the difference between a terminal and a file. Must not know what is told.
 
 use std::io::{self, IsTerminal, Write};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::termios::tcgetwinsize;
 
-use super::wording::{WIDTH, clip};
+use super::wording::clip;
+
+/// The width of a line where there is no terminal to ask.
+const WIDTH: usize = 100;
+/// The widths of terminals that lines are cut for; in narrower ones they wrap.
+const WIDTHS: RangeInclusive<usize> = 72..=160;
 
 /// Writes lines. An error means that nobody reads any more.
 #[derive(Debug)]
 pub(super) struct Screen {
     out: io::Stdout,
+    width: usize,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
-        Self { out: io::stdout() }
+        let out = io::stdout();
+        let columns = tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col));
+        let width = columns.map_or(WIDTH, |columns| columns.clamp(*WIDTHS.start(), *WIDTHS.end()));
+        Self { out, width }
     }
 
     /// One line, cut where it would wrap.
     pub(super) fn say(&mut self, line: &str) -> io::Result<()> {
-        let mut out = self.out.lock();
-        writeln!(out, "{}", clip(line, WIDTH))?;
-        out.flush()
+        self.say_whole(&clip(line, self.width))
     }
 
     /// A line that must stay whole, such as one with a path to be copied.

@@ -4,6 +4,7 @@
 //! Owns what is shown in which order. Asks for runs with the signal that an
 //! administrator would send, and learns of them from the daemon's own report.
 
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,14 +13,16 @@ use chrono::{DateTime, SubsecRound, Utc};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{interval, sleep, timeout, timeout_at};
 
 use super::company;
 use super::editor::Editor;
 use super::proof::Proof;
 use super::screen::{Progress, Screen};
 use super::stage::Stage;
-use super::wording::{access_table, amount, audit_line, first_lines, most_telling, number};
+use super::wording::{
+    Counts, access_moves, access_table, amount, audit_line, digest, most_telling, number,
+};
 use crate::directory::Mode;
 use crate::reconcile::plan::lines;
 use crate::reconcile::report::{Action, Entity, Outcome, Report};
@@ -32,7 +35,7 @@ const PAUSE: Duration = Duration::from_secs(4);
 /// Longer than any run of the demo takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How many lines of a plan one change may fill.
-const PLAN_LINES_MAX: usize = 5;
+const PLAN_LINES_MAX: usize = 4;
 /// Among how many audit rows of a run the one to show is chosen.
 const AUDIT_ROWS_MAX: i64 = 50;
 /// How many differences are named where there should be none.
@@ -87,6 +90,8 @@ pub struct Show<'s> {
     editor: Editor,
     screen: Screen,
     shown: Shown,
+    /// People with access as last shown.
+    access: Counts,
 }
 
 #[derive(Debug, Default)]
@@ -105,7 +110,8 @@ impl<'s> Show<'s> {
     pub fn new(stage: &'s Stage, store: Store, runs: UnboundedReceiver<Watched>) -> Self {
         let names = company::group_names(&stage.registry.entries);
         let editor = stage.simulator.read(|tenant| Editor::new(tenant, &names));
-        Self { stage, store, runs, editor, screen: Screen::new(), shown: Shown::default() }
+        let (screen, shown, access) = (Screen::new(), Shown::default(), Counts::new());
+        Self { stage, store, runs, editor, screen, shown, access }
     }
 
     /// Shows everything; without `once` it never ends by itself.
@@ -120,8 +126,9 @@ impl<'s> Show<'s> {
             "Changes in the tenant, and what the daemon does about each; Ctrl-C ends"
         })?;
         loop {
-            self.change().await?;
+            let rows = self.change().await?;
             if once {
+                self.shown.wrong |= rows == 0;
                 return Ok(());
             }
             self.pause().await?;
@@ -202,6 +209,7 @@ impl<'s> Show<'s> {
         for line in access_table(&counts) {
             screen.say(&format!("  {line}"))?;
         }
+        self.access = counts;
         Ok(())
     }
 
@@ -213,7 +221,7 @@ impl<'s> Show<'s> {
         while Instant::now() < until {
             tokio::select! {
                 biased;
-                Some(run) = self.runs.recv() => return Ok(run),
+                run = next(&mut self.runs) => return Ok(run),
                 _ = beats.tick() => {
                     let counters = self.stage.simulator.counters();
                     let answered = amount(counters.requests, "request");
@@ -225,12 +233,12 @@ impl<'s> Show<'s> {
         Err(ShowError::Late { what: "the daemon did not end its first run" })
     }
 
-    /// Makes one change, asks for a run and shows both.
-    async fn change(&mut self) -> Result<(), ShowError> {
+    /// Makes one change, asks for a run and shows both; returns how many rows followed.
+    async fn change(&mut self) -> Result<u64, ShowError> {
         let (began, edited) = (Utc::now().trunc_subsecs(6), Instant::now());
         let editor = &mut self.editor;
         let Some(told) = self.stage.simulator.edit(|tenant| editor.next(tenant)) else {
-            return Ok(());
+            return Ok(0);
         };
         self.shown.open = true;
         self.shown.changes += 1;
@@ -240,27 +248,28 @@ impl<'s> Show<'s> {
         let run = self.run_since(began).await?;
         self.shown.open = false;
         self.note(&run.report, Mode::Delta);
-        self.tell(&run, Some(run.at - edited)).await
+        self.tell(&run, Some(run.at - edited)).await?;
+        Ok(run.report.changes_total())
     }
 
     /// The first run that began after a change, and so has seen it.
     async fn run_since(&mut self, began: DateTime<Utc>) -> Result<Watched, ShowError> {
-        let late = || ShowError::Late { what: "the daemon did not follow a change" };
         let wait = async {
             loop {
-                let run = self.runs.recv().await?;
+                let run = next(&mut self.runs).await;
                 if run.report.started_at >= began {
-                    return Some(run);
+                    return run;
                 }
             }
         };
-        timeout(PATIENCE, wait).await.ok().flatten().ok_or_else(late)
+        let late = |_| ShowError::Late { what: "the daemon did not follow a change" };
+        timeout(PATIENCE, wait).await.map_err(late)
     }
 
     /// Waits a little, and shows runs that somebody else asked for meanwhile.
     async fn pause(&mut self) -> Result<(), ShowError> {
         let until = tokio::time::Instant::now() + PAUSE;
-        while let Ok(Some(run)) = tokio::time::timeout_at(until, self.runs.recv()).await {
+        while let Ok(run) = timeout_at(until, next(&mut self.runs)).await {
             self.screen.say("")?;
             self.screen.say("     Somebody else asked for a run.")?;
             let mode = run.report.mode;
@@ -281,10 +290,17 @@ impl<'s> Show<'s> {
     async fn tell(&mut self, run: &Watched, after: Option<Duration>) -> Result<(), ShowError> {
         let report = &run.report;
         let began = report.started_at;
-        let audit = self.store.read(move |tx| tx.audit_of_run(began, AUDIT_ROWS_MAX)).await?;
-        for line in first_lines(&run.lines, PLAN_LINES_MAX) {
+        let (audit, access) = self
+            .store
+            .read(move |tx| Ok((tx.audit_of_run(began, AUDIT_ROWS_MAX)?, tx.access_counts()?)))
+            .await?;
+        for line in digest(&run.lines, PLAN_LINES_MAX) {
             self.screen.say(&format!("     {line}"))?;
         }
+        if let Some(moves) = access_moves(&self.access, &access) {
+            self.screen.say(&format!("     {moves}"))?;
+        }
+        self.access = access;
         if let Some(entry) = most_telling(&audit) {
             self.screen.say(&format!("     {}", audit_line(entry)))?;
         }
@@ -313,15 +329,16 @@ impl<'s> Show<'s> {
             screen.say(&format!("WRONG {difference}"))?;
         }
         let compared = if self.shown.open {
-            "the last change came too late to be compared".to_owned()
+            "not compared, the last change came too late".to_owned()
         } else {
+            let (compared, differences) = (proof.compared as u64, proof.differences.len() as u64);
             format!(
-                "{} users and groups equal the tenant's, with {}",
-                number((proof.compared - proof.differences.len().min(proof.compared)) as u64),
-                amount(proof.differences.len() as u64, "difference")
+                "{} users and groups compared, {}",
+                number(compared),
+                amount(differences, "difference")
             )
         };
-        screen.say(&format!("Database: {compared}."))?;
+        screen.say(&format!("Database and tenant: {compared}."))?;
         let Shown { runs, changes, audit_rows, wrong, .. } = &self.shown;
         screen.say(&format!(
             "Shown: {}, {}, {}; audit verify: {} replayed, {}.",
@@ -332,6 +349,15 @@ impl<'s> Show<'s> {
             amount(proof.audit.divergences.len() as u64, "difference"),
         ))?;
         Ok(proof.holds() && !wrong)
+    }
+}
+
+/// The next run. There is none once the daemon has ended, and then nothing is left to
+/// show: whoever waits for both sees the daemon's end.
+async fn next(runs: &mut UnboundedReceiver<Watched>) -> Watched {
+    match runs.recv().await {
+        Some(run) => run,
+        None => pending().await,
     }
 }
 

@@ -2,17 +2,20 @@
 //!
 //! Pure. Writes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use crate::store::AuditEntry;
 
-/// The longest line.
-pub(super) const WIDTH: usize = 98;
+/// How many products are named that gain or lose people.
+const MOVES_MAX: usize = 3;
 /// How many products the table of access names, in how many columns.
 const PRODUCTS_MAX: usize = 12;
 const COLUMNS: usize = 2;
+
+/// People with access, by product.
+pub(super) type Counts = BTreeMap<String, i64>;
 
 /// A number with its thousands told apart.
 pub(super) fn number(number: impl Into<u64>) -> String {
@@ -43,18 +46,44 @@ pub(super) fn clip(text: &str, width: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// The first of many lines, and how many more there are.
-pub(super) fn first_lines(lines: &[String], max: usize) -> Vec<String> {
+/// The lines of a plan as far as there is room: of each kind of change at least one,
+/// in their order, and how many more there are.
+pub(super) fn digest(lines: &[String], max: usize) -> Vec<String> {
     if lines.len() <= max {
         return lines.to_vec();
     }
-    let shown = max.saturating_sub(1);
-    let more = format!("… and {} more", number((lines.len() - shown) as u64));
-    lines.iter().take(shown).cloned().chain([more]).collect()
+    let room = max.saturating_sub(1);
+    let kind = |at: &usize| lines[*at].split(' ').take(2).collect::<Vec<_>>();
+    let mut seen = BTreeSet::new();
+    let (firsts, others): (Vec<usize>, Vec<usize>) =
+        (0..lines.len()).partition(|at| seen.insert(kind(at)));
+    let shown: BTreeSet<usize> = firsts.into_iter().chain(others).take(room).collect();
+    let more = format!("… and {} more", number((lines.len() - shown.len()) as u64));
+    shown.into_iter().map(|at| lines[at].clone()).chain([more]).collect()
+}
+
+/// Which products have gained or lost people, in one line.
+pub(super) fn access_moves(before: &Counts, after: &Counts) -> Option<String> {
+    let of = |counts: &Counts, product: &String| counts.get(product).copied().unwrap_or_default();
+    let moves: Vec<String> = after
+        .keys()
+        .map(|product| (product, of(before, product), of(after, product)))
+        .filter(|(_, was, is)| was != is)
+        .map(|(product, was, is)| format!("{product} {was} -> {is}"))
+        .collect();
+    let shown = moves.iter().take(MOVES_MAX).cloned().collect::<Vec<_>>().join(", ");
+    match moves.len() {
+        0 => None,
+        1..=MOVES_MAX => Some(format!("access: {shown}")),
+        all => Some(format!(
+            "access: {shown}, and {}",
+            amount((all - MOVES_MAX) as u64, "more product")
+        )),
+    }
 }
 
 /// The products that most people have access to, and what is to be said of the others.
-pub(super) fn access_table(counts: &BTreeMap<String, i64>) -> Vec<String> {
+pub(super) fn access_table(counts: &Counts) -> Vec<String> {
     let mut counts: Vec<(&str, u64)> =
         counts.iter().map(|(name, people)| (name.as_str(), people.unsigned_abs())).collect();
     counts.sort_by(|(a, x), (b, y)| y.cmp(x).then(a.cmp(b)));
@@ -88,22 +117,35 @@ pub(super) fn audit_line(entry: &AuditEntry) -> String {
         was.retain(|key, value| !same(key, value, &is));
         is.retain(|key, value| !same(key, value, &before));
     }
-    let mut line = format!("audit #{id} {entity} {entity_id} {action}");
-    match (before, after) {
-        (Some(_), Some(_)) => line += &format!(" {} -> {}", Value::Object(was), Value::Object(is)),
-        (Some(_), None) => line += &format!(" {}", Value::Object(was)),
-        (None, _) => line += &format!(" {}", Value::Object(is)),
-    }
-    for (key, value) in reasons(metadata.as_ref()) {
-        line += &format!(", {key} {value}");
-    }
-    line
+    // The row's own id is told already.
+    let own = format!("{entity}_id");
+    was.remove(&own);
+    is.remove(&own);
+    let row = match (before, after) {
+        (Some(_), Some(_)) => format!("{} -> {}", Value::Object(was), Value::Object(is)),
+        (Some(_), None) => Value::Object(was).to_string(),
+        (None, _) => Value::Object(is).to_string(),
+    };
+    let reasons: String = reasons(metadata.as_ref())
+        .map(|(key, value)| format!(", {key} {}", plainly(value)))
+        .collect::<Vec<_>>()
+        .concat();
+    format!("audit #{id} {entity} {entity_id} {action} {row}{reasons}")
 }
 
 /// The entry that says most: one with a reason or a consequence, else the first.
 pub(super) fn most_telling(entries: &[AuditEntry]) -> Option<&AuditEntry> {
     let has_reason = |entry: &&AuditEntry| reasons(entry.metadata.as_ref()).next().is_some();
     entries.iter().find(has_reason).or(entries.first())
+}
+
+/// Words without quotes and lists without brackets: the line ends with them.
+fn plainly(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plainly).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
 }
 
 /// What the metadata says besides who wrote it in which run.
@@ -141,21 +183,36 @@ mod tests {
     #[test]
     fn thousands_are_told_apart() {
         for (count, text) in
-            [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567"), (12_345, "12,345")]
+            [(0_u64, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")]
         {
-            assert_eq!(number(count as u64), text);
+            assert_eq!(number(count), text);
         }
         assert_eq!(amount(1_u64, "page"), "1 page");
         assert_eq!(amount(2_000_u64, "page"), "2,000 pages");
     }
 
     #[test]
-    fn long_lines_and_many_lines_are_cut() {
+    fn long_lines_are_cut() {
         assert_eq!(clip("äöüß", 4), "äöüß");
         assert_eq!(clip("äöüß and more", 6), "äöüß…");
-        let lines = ["a", "b", "c", "d"].map(str::to_owned);
-        assert_eq!(first_lines(&lines, 4), lines);
-        assert_eq!(first_lines(&lines, 3), ["a", "b", "… and 2 more"]);
+    }
+
+    #[test]
+    fn a_digest_has_every_kind_of_line_in_order() {
+        let lines = ["+ group G", "+ user a", "+ user b", "+ user c", "+ member G  a"];
+        let lines = lines.map(str::to_owned);
+        assert_eq!(digest(&lines, 5), lines);
+        assert_eq!(digest(&lines, 4), ["+ group G", "+ user a", "+ member G  a", "… and 2 more"]);
+    }
+
+    #[test]
+    fn products_that_gain_or_lose_people_are_named() {
+        let counts = |n: i64| (0..5).map(|at| (format!("p{at}"), at * n)).collect::<Counts>();
+        assert_eq!(access_moves(&counts(1), &counts(1)), None);
+        assert_eq!(
+            access_moves(&counts(1), &counts(2)).as_deref(),
+            Some("access: p1 1 -> 2, p2 2 -> 4, p3 3 -> 6, and 1 more product")
+        );
     }
 
     #[test]
@@ -181,7 +238,7 @@ mod tests {
         };
         assert_eq!(
             audit_line(&entry),
-            r#"audit #7 user 3 status_change {"state":"live"} -> {"state":"removed"}, evidence "tombstone""#
+            r#"audit #7 user 3 status_change {"state":"live"} -> {"state":"removed"}, evidence tombstone"#
         );
         let made = AuditEntry { before: None, action: "create".into(), metadata: None, ..entry };
         assert_eq!(
