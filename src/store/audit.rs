@@ -3,15 +3,15 @@
 //! Owns the shape of `before`, `after` and `metadata`, and the replay that rebuilds
 //! the daemon's rows from them.
 
+mod entries;
 mod replay;
 mod shape;
-mod tail;
 
+pub use entries::AuditEntry;
 pub use replay::{Divergence, Replay, Verification};
 pub(super) use shape::{
     group_json, link_json, member_json, membership_json, product_json, user_json,
 };
-pub use tail::AuditEntry;
 
 use diesel::prelude::*;
 use serde_json::{Map, Value, json};
