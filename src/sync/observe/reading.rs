@@ -19,6 +19,8 @@ pub(super) struct Reader<'s> {
     start: &'s Start,
     pub(super) parts: Vec<Part>,
     pub(super) listed_at: Option<usize>,
+    /// Whether deltas were followed up to the lists, so that what lists add is drift.
+    pub(super) followed: bool,
     pub(super) admitted_users: BTreeSet<ObjectId>,
     pub(super) admitted_groups: BTreeSet<ObjectId>,
     pub(super) candidates: BTreeMap<String, BTreeSet<ObjectId>>,
@@ -40,6 +42,7 @@ impl<'s> Reader<'s> {
             start,
             parts: Vec::new(),
             listed_at: None,
+            followed: false,
             admitted_users: BTreeSet::new(),
             admitted_groups: BTreeSet::new(),
             candidates: BTreeMap::new(),
@@ -66,7 +69,10 @@ impl<'s> Reader<'s> {
                     self.look_up_stored().await?;
                     return Ok((Mode::Delta, next));
                 }
-                Ok(next) => cursor = Some(next),
+                Ok(next) => {
+                    self.followed = true;
+                    cursor = Some(next);
+                }
                 // The same run starts again from nothing: what is gone is found by id.
                 Err(graph::Error::CursorLost(_)) => {}
                 Err(error) => return Err(error.into()),
