@@ -2,7 +2,7 @@
 //!
 //! Owns the keys, their defaults and ranges, and the words for what is wrong with a
 //! value. Must not act on any of it, and must never show a secret.
-//! [`config/default.toml`](https://docs.rs/crate/nexus-dirsync) documents every key.
+//! `config/default.toml` documents every key.
 
 mod cron;
 mod database;

@@ -17,7 +17,7 @@ pub enum Ended {
     /// A part has a bug; the process must not go on with half of it gone.
     #[error("the {0} panicked")]
     Panicked(&'static str),
-    /// Something was still busy when schedule.stop_grace was over.
+    /// Something was still busy when `schedule.stop_grace` was over.
     #[error("the {0} was still busy when schedule.stop_grace was over")]
     Late(&'static str),
 }
