@@ -46,9 +46,14 @@ impl Supervisor {
     pub async fn run(mut self, grace: Duration) -> Result<(), Ended> {
         let shutdown = self.shutdown.clone();
         let first = shutdown.unless_stopped(self.parts.join_next_with_id()).await.ok().flatten();
+        // A part may hear of a stop, and end, before word of it gets here.
+        let asked = self.shutdown.is_requested();
         self.stopper.stop();
         let first = match first {
-            Some(Ok((id, ()))) => Err(Ended::Early(self.forget(id))),
+            Some(Ok((id, ()))) => {
+                let name = self.forget(id);
+                if asked { Ok(()) } else { Err(Ended::Early(name)) }
+            }
             Some(Err(error)) => Err(Ended::Panicked(self.forget(error.id()))),
             None => Ok(()),
         };
