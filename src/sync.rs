@@ -60,13 +60,18 @@ pub struct Settings {
 
 impl Settings {
     /// What the delta links of a database depend on: another query or scope needs a
-    /// new first read (traps 41, 42).
+    /// new first read (traps 41, 42). So do switches that decide about objects which no
+    /// delta would mention.
     fn fingerprint(&self) -> String {
+        let admins: Vec<String> = self.admin_groups.iter().map(ToString::to_string).collect();
         format!(
-            "{};groups={};users={}",
+            "{};groups={};users={};guests={};disabled={};admins={}",
             graph::QUERY_FINGERPRINT,
             if self.all_groups { "all" } else { "linked" },
             if self.all_users { "all" } else { "members" },
+            self.include_guests,
+            self.include_disabled,
+            admins.join(","),
         )
     }
 }

@@ -50,3 +50,23 @@ async fn nobody_left_to_say_stop_means_stop() {
     drop(stopper);
     assert!(endless.await.is_err());
 }
+
+/// On several threads a part may end before the supervisor hears of the stop it obeyed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_part_that_obeys_faster_than_the_supervisor_hears_did_not_end_early() {
+    for _ in 0..500 {
+        let (stopper, shutdown) = Shutdown::channel();
+        let mut parts = Supervisor::new(stopper.clone(), shutdown.clone());
+        for _ in 0..8 {
+            let shutdown = shutdown.clone();
+            parts.start("part", async move {
+                shutdown.stopped().await;
+            });
+        }
+        parts.start("signal handler", async move {
+            tokio::task::yield_now().await;
+            stopper.stop();
+        });
+        assert_eq!(parts.run(GRACE).await, Ok(()));
+    }
+}

@@ -40,9 +40,10 @@ fn every_series_exists_from_the_start() {
 #[test]
 fn labels_are_closed() {
     let metrics = Metrics::new();
-    metrics.graph_request("/users/0b1f6c1e", Some(200), std::time::Duration::ZERO);
-    metrics.graph_retry("whatever", std::time::Duration::from_secs(2));
-    metrics.graph_request("users", None, std::time::Duration::ZERO);
+    metrics.graph_request("/users/0b1f6c1e", Some(200), None);
+    metrics.graph_retry("whatever");
+    metrics.graph_waited(2.0);
+    metrics.graph_request("users", None, None);
     let text = metrics.render();
     assert!(!text.contains("0b1f6c1e") && !text.contains("whatever"), "{text}");
     for line in [

@@ -20,7 +20,7 @@ use crate::reconcile::report::{Report, Trigger};
 /// How often it is asked who leads: another replica takes over within seconds.
 const LEAD_EVERY: Duration = Duration::from_secs(3);
 /// How long that question may take before the loop counts as stuck.
-const LEAD_BOUND: Duration = Duration::from_secs(60);
+const LEAD_BOUND: Duration = Duration::from_mins(1);
 
 /// Does the runs. One implementation for the daemon, one for each test.
 pub trait Runner: Send + 'static {

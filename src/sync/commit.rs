@@ -42,7 +42,7 @@ impl Committing<'_> {
         let Observation {
             mode,
             parts,
-            listed_at,
+            drift_at,
             scope,
             question,
             cursor,
@@ -65,7 +65,7 @@ impl Committing<'_> {
             let before = moved.len();
             fold(&mut observed, part, &mut moved, &scope);
             // What lists show beyond what the deltas said is what deltas missed.
-            if generation > 0 && Some(at) == listed_at {
+            if Some(at) == drift_at {
                 drift = moved.len().saturating_sub(before) as u64;
             }
         }

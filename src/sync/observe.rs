@@ -26,8 +26,8 @@ pub struct Observation {
     pub(super) mode: Mode,
     /// In the order in which they were read.
     pub(super) parts: Vec<Part>,
-    /// Which part is the lists of a full read.
-    pub(super) listed_at: Option<usize>,
+    /// Which part is the lists of a full read that deltas led up to: what it adds is drift.
+    pub(super) drift_at: Option<usize>,
     /// What comes in that was not observed before.
     pub(super) scope: Scope,
     /// What is to be decided.
@@ -64,13 +64,13 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let (mode, cursor) = reader.rounds_and_lists(run.mode, usable(sync, &start)).await?;
     reader.complete_scope().await?;
     let question = question(sync, run, mode, &mut reader).await?;
-    let Reader { parts, listed_at, admitted_users, admitted_groups, notes, .. } = reader;
+    let Reader { parts, listed_at, followed, admitted_users, admitted_groups, notes, .. } = reader;
     let settings = &sync.settings;
     let admission = |all, ids| if all { Admission::All } else { Admission::Only(ids) };
     Ok(Observation {
         mode,
         parts,
-        listed_at,
+        drift_at: listed_at.filter(|_| followed),
         scope: Scope {
             users: admission(settings.all_users, admitted_users),
             groups: admission(settings.all_groups, admitted_groups),
