@@ -184,7 +184,7 @@ pub enum AuditCommand {
 #[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Show one round of changes and end
+    /// Show the first full run and one change, check everything, and end
     #[arg(long)]
     pub once: bool,
 }

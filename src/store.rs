@@ -26,7 +26,7 @@ use connection::{Conn, Connections, Pooled};
 
 pub use access::{AccessPath, AccessRow, Decided};
 pub use apply::{Applied, RunInfo};
-pub use audit::{Divergence, Replay, Verification};
+pub use audit::{AuditEntry, Divergence, Replay, Verification};
 pub use connection::{Backend, Settings};
 pub use load::{CursorRow, Start, Which};
 pub use migrate::SchemaState;
