@@ -15,6 +15,7 @@ use super::types::{Id, Time};
 use super::{Doing, Error, Tx};
 use crate::directory::{Cursor, DeltaLink, Member, MemberKind, Members, ObjectId, fold_case};
 use crate::reconcile::fold::{Observed, Part};
+use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{MemberRead, ObservedGroup, ObservedUser, Presence};
 
 /// Which objects to read.
@@ -61,6 +62,9 @@ pub struct Start {
     pub cursor: Option<CursorRow>,
     /// Groups that a link names.
     pub linked_groups: BTreeSet<ObjectId>,
+    /// `external_id`s that are no object ids: whether a link names them now; those with
+    /// an open finding are here as well.
+    pub invalid_links: BTreeMap<String, bool>,
     /// Registry group names, folded, and the group each is bound to.
     pub group_bindings: BTreeMap<String, ObjectId>,
     /// Groups whose members were never read, or not at the last attempt.
@@ -72,9 +76,11 @@ pub struct Start {
 impl Tx<'_> {
     /// What a run must know before it reads the directory.
     pub fn start(&mut self) -> Result<Start, Error> {
+        let (linked_groups, invalid_links) = self.linked_groups()?;
         Ok(Start {
             cursor: self.cursor()?,
-            linked_groups: self.linked_groups()?,
+            linked_groups,
+            invalid_links,
             group_bindings: self.bindings("group")?,
             unread_groups: self.unread_groups()?,
             unresolved_names: self.unresolved_names()?,
@@ -97,14 +103,30 @@ impl Tx<'_> {
         }))
     }
 
-    fn linked_groups(&mut self) -> Result<BTreeSet<ObjectId>, Error> {
+    fn linked_groups(&mut self) -> Result<(BTreeSet<ObjectId>, BTreeMap<String, bool>), Error> {
         let ids: Vec<String> = product_aad_groups::table
             .inner_join(aad_groups::table.on(aad_groups::id.eq(product_aad_groups::aad_group_id)))
             .select(aad_groups::external_id)
             .distinct()
             .load(self.conn)
             .doing("reading links")?;
-        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+        let open = self.open_findings()?.into_keys();
+        let mut invalid: BTreeMap<String, bool> = open
+            .filter(|(kind, _)| *kind == FindingKind::GroupIdInvalid)
+            .map(|(_, subject)| (subject, false))
+            .collect();
+        let mut linked = BTreeSet::new();
+        for id in ids {
+            match id.parse() {
+                Ok(id) => {
+                    linked.insert(id);
+                }
+                Err(_) => {
+                    invalid.insert(id, true);
+                }
+            }
+        }
+        Ok((linked, invalid))
     }
 
     fn unresolved_names(&mut self) -> Result<BTreeSet<String>, Error> {

@@ -60,7 +60,11 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         }
         .into());
     }
-    let mut reader = Reader::new(sync, &start);
+    let roles = sync.directory.token_roles().await?;
+    let shows_hidden =
+        roles.is_none_or(|roles| roles.iter().any(|role| role == "Member.Read.Hidden"));
+    let mut reader = Reader::new(sync, &start, shows_hidden);
+    reader.note_invalid_links();
     let (mode, cursor) = reader.rounds_and_lists(run.mode, usable(sync, &start)).await?;
     reader.complete_scope().await?;
     let question = question(sync, run, mode, &mut reader).await?;

@@ -37,10 +37,12 @@ pub(super) struct Reader<'s> {
     met_groups: BTreeMap<ObjectId, bool>,
     /// Groups whose members this run read, or tried to.
     listed: BTreeSet<ObjectId>,
+    /// Whether hidden memberships are shown to us; if not they look empty (trap 29).
+    shows_hidden: bool,
 }
 
 impl<'s> Reader<'s> {
-    pub(super) const fn new(sync: &'s Sync, start: &'s Start) -> Self {
+    pub(super) const fn new(sync: &'s Sync, start: &'s Start, shows_hidden: bool) -> Self {
         Self {
             sync,
             start,
@@ -56,6 +58,7 @@ impl<'s> Reader<'s> {
             met_users: BTreeMap::new(),
             met_groups: BTreeMap::new(),
             listed: BTreeSet::new(),
+            shows_hidden,
         }
     }
 
@@ -252,12 +255,32 @@ impl<'s> Reader<'s> {
         roots
     }
 
+    /// Whether a group hides its members, as last heard of it.
+    fn hides_members(&self, part: &Part, group: ObjectId) -> bool {
+        let heard = std::iter::once(part).chain(self.parts.iter().rev());
+        let facts = heard.filter_map(|part| match part.groups.get(&group) {
+            Some(Seen::Present(facts)) => Some(facts),
+            _ => None,
+        });
+        let stored = self.stored_groups.get(&group).map(|group| &group.facts);
+        facts.chain(stored).next().is_some_and(|facts| facts.hidden_membership)
+    }
+
     fn add_lists(&mut self, part: &mut Part, lists: graph::MemberLists) {
         let graph::MemberLists { lists, users, groups } = lists;
         for (group, list) in lists {
             self.listed.insert(group);
             let subject = group.to_string();
+            let hidden = !self.shows_hidden && self.hides_members(part, group);
+            let told = hidden.then(|| HIDDEN.to_owned());
+            self.notes.insert((FindingKind::PermissionMissing, subject.clone()), told);
             match list {
+                // Empty is what a hidden membership looks like without the right to see
+                // it: no proof that anybody left.
+                Lookup::Complete(members) if hidden && members.is_empty() => {
+                    self.admitted_groups.insert(group);
+                    part.failed.insert(group);
+                }
                 Lookup::Complete(members) => {
                     self.admitted_groups.insert(group);
                     self.notes.insert((FindingKind::GroupStale, subject), None);
@@ -284,6 +307,9 @@ impl<'s> Reader<'s> {
         }
     }
 }
+
+/// What to do about a membership that is not shown.
+const HIDDEN: &str = "its membership is hidden and looks empty to us; grant Member.Read.Hidden to the application. Nobody loses anything by it meanwhile";
 
 const SOFT: Seen<UserFacts> = Seen::Gone(Tombstone::Soft, Evidence::ConfirmedById);
 const SOFT_GROUP: Seen<GroupFacts> = Seen::Gone(Tombstone::Soft, Evidence::ConfirmedById);

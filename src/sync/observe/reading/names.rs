@@ -4,9 +4,20 @@ use std::collections::BTreeSet;
 
 use super::{Reader, registry_names};
 use crate::directory::{GroupFacts, ObjectId, Seen, fold_case};
+use crate::reconcile::report::FindingKind;
 use crate::sync::Error;
 
 impl Reader<'_> {
+    /// Links to rows whose `external_id` is no object id lead nowhere: said, not guessed.
+    pub(in crate::sync::observe) fn note_invalid_links(&mut self) {
+        for (subject, linked) in &self.start.invalid_links {
+            let told = linked.then(|| {
+                "a link names this row of aad_groups, but its external_id is no object id; correct or remove it".to_owned()
+            });
+            self.notes.insert((FindingKind::GroupIdInvalid, subject.clone()), told);
+        }
+    }
+
     /// Asks which groups have the names of the registry: all in a full run, else those
     /// that a round brought up and those never asked for.
     pub(super) async fn resolve_names(&mut self) -> Result<(), Error> {
