@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use crate::chain::Chain;
 use crate::config::{Config, Credential, GroupScope, Secret, UserScope};
-use crate::daemon::{Request, Runner, Shutdown, Stopped};
+use crate::daemon::{Refusal, Request, Runner, Shutdown, Stopped};
 use crate::directory::Mode;
 use crate::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
 use crate::metrics::Metrics;
@@ -247,19 +247,11 @@ impl Runner for Service {
         }
     }
 
-    fn reload(&mut self, config: Arc<Config>) {
-        let made = directory(&config, Arc::new(Watch(Arc::clone(&self.metrics))))
-            .and_then(|directory| Ok((directory, sync_settings(&config)?)));
-        match made {
-            Ok((directory, settings)) => {
-                self.sync = Sync::new(self.sync.store().clone(), directory, settings);
-            }
-            // The configuration itself was accepted; what it points to is not usable.
-            Err(error) => {
-                self.metrics.config_refused();
-                tracing::error!("the reload keeps the parts in use: {}", Chain(&error));
-            }
-        }
+    fn reload(&mut self, config: Arc<Config>) -> Result<(), Refusal> {
+        let directory = directory(&config, Arc::new(Watch(Arc::clone(&self.metrics))))?;
+        let settings = sync_settings(&config)?;
+        self.sync = Sync::new(self.sync.store().clone(), directory, settings);
+        Ok(())
     }
 }
 
