@@ -51,15 +51,7 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let timer = Instant::now();
     let before = sync.directory.tally();
     let start = sync.store.read(|tx| tx.start()).await?;
-    if let Some(cursor) = &start.cursor
-        && cursor.tenant_id != sync.settings.tenant_id
-    {
-        return Err(crate::store::Error::Tenant {
-            stored: cursor.tenant_id.clone(),
-            configured: sync.settings.tenant_id.clone(),
-        }
-        .into());
-    }
+    start.cursor.as_ref().map_or(Ok(()), |row| row.require_tenant(&sync.settings.tenant_id))?;
     let mut reader = Reader::new(sync, &start);
     let (mode, cursor) = reader.rounds_and_lists(run.mode, usable(sync, &start)).await?;
     reader.complete_scope().await?;
