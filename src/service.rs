@@ -20,7 +20,7 @@ use crate::reconcile::report::{Failure, Outcome, Report};
 use crate::reconcile::world::RegistryEntry;
 use crate::registry;
 use crate::store::{self, Store};
-use crate::sync::{self, Done, Run, Settings, Sync};
+use crate::sync::{self, ATTEMPTS_MAX, Done, Run, Settings, Sync};
 
 /// Why the parts could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -174,9 +174,6 @@ pub struct Service {
     metrics: Arc<Metrics>,
     on_done: Option<OnDone>,
 }
-
-/// How often a run starts again because somebody else wrote the same rows meanwhile.
-const ATTEMPTS_MAX: u32 = 3;
 
 impl Service {
     /// A service that counts in `metrics`.
