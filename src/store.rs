@@ -110,6 +110,11 @@ impl Error {
         }
     }
 
+    /// Whether trying again is in vain until a person changes database or configuration.
+    pub const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Url | Self::Locked { .. } | Self::Tenant { .. } | Self::Schema(_))
+    }
+
     /// Whether the same run, done again from its start, may succeed.
     pub const fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict(_) | Self::Superseded)
@@ -252,6 +257,16 @@ impl Store {
             SchemaState::Current => Ok(()),
             other => Err(Error::Schema(other.to_string())),
         }
+    }
+
+    /// Whether it is ready for runs of this tenant.
+    ///
+    /// # Errors
+    /// [`Error::Tenant`] if it is another's; else as [`Store::ready`].
+    pub async fn ready_for(&self, tenant_id: &str) -> Result<(), Error> {
+        self.ready().await?;
+        let configured = tenant_id.to_owned();
+        self.read(move |tx| tx.require_tenant(&configured)).await
     }
 
     /// What the schema is, compared with what this version knows.

@@ -25,6 +25,9 @@ use crate::store::{self, Store};
 pub use observe::Observation;
 pub use report::{as_json, changes_by_word};
 
+/// How often a run starts again because somebody else wrote the same rows meanwhile.
+pub const ATTEMPTS_MAX: u32 = 3;
+
 /// What a run is told by configuration.
 #[derive(Clone, Debug)]
 #[expect(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use nexus_dirsync::config::{Config, Problems, Sources};
 use nexus_dirsync::daemon::{
-    Board, Clock, Heartbeat, Request, Requests, Runner, Shutdown, Status, Stopper, Turns,
+    Board, Clock, Heartbeat, Refusal, Request, Requests, Runner, Shutdown, Status, Stopper, Turns,
 };
 use nexus_dirsync::directory::Mode::{self, Delta, Full};
 use nexus_dirsync::metrics::Metrics;
@@ -48,8 +48,9 @@ impl Runner for Slow {
         }
     }
 
-    fn reload(&mut self, config: Arc<Config>) {
+    fn reload(&mut self, config: Arc<Config>) -> Result<(), Refusal> {
         self.config = config;
+        Ok(())
     }
 
     async fn lead(&mut self) -> bool {
@@ -343,7 +344,9 @@ impl Runner for Deaf {
         report(request, Outcome::Unchanged, None)
     }
 
-    fn reload(&mut self, _: Arc<Config>) {}
+    fn reload(&mut self, _: Arc<Config>) -> Result<(), Refusal> {
+        Ok(())
+    }
 }
 
 #[tokio::test(start_paused = true)]

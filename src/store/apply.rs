@@ -116,13 +116,8 @@ impl Tx<'_> {
         }
         let stored = self.cursor()?;
         let generation = stored.as_ref().map_or(0, |row| row.generation);
-        match stored {
-            Some(row) if row.tenant_id != info.tenant_id => {
-                Err(Error::Tenant { stored: row.tenant_id, configured: info.tenant_id.clone() })
-            }
-            _ if generation != info.generation => Err(Error::Superseded),
-            _ => Ok(()),
-        }
+        stored.map_or(Ok(()), |row| row.require_tenant(&info.tenant_id))?;
+        if generation == info.generation { Ok(()) } else { Err(Error::Superseded) }
     }
 
     /// Writes the moved part of the observed state.

@@ -55,6 +55,16 @@ pub struct CursorRow {
     pub cursor: Cursor,
 }
 
+impl CursorRow {
+    /// The database belongs to the tenant whose cursor is in it.
+    pub(crate) fn require_tenant(&self, configured: &str) -> Result<(), Error> {
+        if self.tenant_id == configured {
+            return Ok(());
+        }
+        Err(Error::Tenant { stored: self.tenant_id.clone(), configured: configured.to_owned() })
+    }
+}
+
 /// What a run must know before it reads the directory.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -85,6 +95,14 @@ impl Tx<'_> {
             unread_groups: self.unread_groups()?,
             unresolved_names: self.unresolved_names()?,
         })
+    }
+
+    /// Whether the database is of this tenant, or of nobody yet.
+    ///
+    /// # Errors
+    /// [`Error::Tenant`] if it is another's.
+    pub fn require_tenant(&mut self, configured: &str) -> Result<(), Error> {
+        self.cursor()?.map_or(Ok(()), |row| row.require_tenant(configured))
     }
 
     /// Where the last run ended.

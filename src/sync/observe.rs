@@ -51,15 +51,7 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let timer = Instant::now();
     let before = sync.directory.tally();
     let start = sync.store.read(|tx| tx.start()).await?;
-    if let Some(cursor) = &start.cursor
-        && cursor.tenant_id != sync.settings.tenant_id
-    {
-        return Err(crate::store::Error::Tenant {
-            stored: cursor.tenant_id.clone(),
-            configured: sync.settings.tenant_id.clone(),
-        }
-        .into());
-    }
+    start.cursor.as_ref().map_or(Ok(()), |row| row.require_tenant(&sync.settings.tenant_id))?;
     let roles = sync.directory.token_roles().await?;
     let shows_hidden =
         roles.is_none_or(|roles| roles.iter().any(|role| role == "Member.Read.Hidden"));

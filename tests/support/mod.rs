@@ -8,4 +8,5 @@
 )]
 
 pub mod postgres;
+pub mod sql;
 pub mod world;

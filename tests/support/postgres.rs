@@ -107,6 +107,19 @@ impl Cluster {
         }
     }
 
+    /// Ends the server, and with it every connection; the data stays.
+    pub fn stop(&mut self) {
+        drop(self.server.stdin.take());
+        self.server.wait().unwrap();
+    }
+
+    /// Starts a server that was stopped.
+    pub fn restart(&mut self) {
+        let (data, socket) = (self.dir.path().join("data"), self.dir.path().join("socket"));
+        self.server = guarded(&Command::new(programs().join("postgres")), &data, &socket);
+        self.wait(&socket.join(".s.PGSQL.5432"));
+    }
+
     pub fn url(&self, database: &str) -> String {
         let socket = self.dir.path().join("socket").display().to_string().replace('/', "%2F");
         format!("postgres://postgres@{socket}/{database}")

@@ -36,6 +36,11 @@ pub struct Database {
 }
 
 impl Database {
+    /// A database that somebody else made and takes away.
+    pub fn at(url: String) -> Self {
+        Self { url, _dir: None }
+    }
+
     pub fn new(on: On) -> Self {
         match on {
             On::Postgres => Self { url: postgres::database(), _dir: None },
@@ -80,10 +85,13 @@ impl World {
         Self::with(on, tenant, Options::default()).await
     }
 
-    pub async fn with(on: On, tenant: Tenant, mut options: Options) -> Self {
+    pub async fn with(on: On, tenant: Tenant, options: Options) -> Self {
+        Self::of(Database::new(on), tenant, options).await
+    }
+
+    pub async fn of(database: Database, tenant: Tenant, mut options: Options) -> Self {
         options.tenant_id = Uuid::nil();
         let simulator = Simulator::start(tenant, options).unwrap();
-        let database = Database::new(on);
         let store = database.store();
         store.migrate().await.unwrap();
         let settings = Settings {
