@@ -15,6 +15,7 @@ use super::types::{Id, Time};
 use super::{Doing, Error, Tx};
 use crate::directory::{Cursor, DeltaLink, Member, MemberKind, Members, ObjectId, fold_case};
 use crate::reconcile::fold::{Observed, Part};
+use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{MemberRead, ObservedGroup, ObservedUser, Presence};
 
 /// Which objects to read.
@@ -61,6 +62,10 @@ pub struct Start {
     pub cursor: Option<CursorRow>,
     /// Groups that a link names.
     pub linked_groups: BTreeSet<ObjectId>,
+    /// What links name that is no object id.
+    pub invalid_groups: BTreeSet<String>,
+    /// Such names of which a finding is open.
+    pub told_invalid: BTreeSet<String>,
     /// Registry group names, folded, and the group each is bound to.
     pub group_bindings: BTreeMap<String, ObjectId>,
     /// Groups whose members were never read, or not at the last attempt.
@@ -72,12 +77,26 @@ pub struct Start {
 impl Tx<'_> {
     /// What a run must know before it reads the directory.
     pub fn start(&mut self) -> Result<Start, Error> {
+        use crate::reconcile::report::FindingKind::{
+            GroupIdInvalid, RegistryGroupAmbiguous, RegistryGroupUnresolved,
+        };
+        let open: Vec<_> = self.open_findings()?.into_keys().collect();
+        let told = |kinds: &[FindingKind]| {
+            open.iter()
+                .filter(|(kind, _)| kinds.contains(kind))
+                .map(|(_, subject)| subject.clone())
+                .collect::<Vec<_>>()
+        };
+        let unresolved = told(&[RegistryGroupUnresolved, RegistryGroupAmbiguous]);
+        let (linked_groups, invalid_groups) = self.linked_groups()?;
         Ok(Start {
             cursor: self.cursor()?,
-            linked_groups: self.linked_groups()?,
+            linked_groups,
+            invalid_groups,
+            told_invalid: told(&[GroupIdInvalid]).into_iter().collect(),
             group_bindings: self.bindings("group")?,
             unread_groups: self.unread_groups()?,
-            unresolved_names: self.unresolved_names()?,
+            unresolved_names: unresolved.iter().map(|name| fold_case(name)).collect(),
         })
     }
 
@@ -97,25 +116,22 @@ impl Tx<'_> {
         }))
     }
 
-    fn linked_groups(&mut self) -> Result<BTreeSet<ObjectId>, Error> {
+    /// The groups that links name, and what they name that is no object id.
+    fn linked_groups(&mut self) -> Result<(BTreeSet<ObjectId>, BTreeSet<String>), Error> {
         let ids: Vec<String> = product_aad_groups::table
             .inner_join(aad_groups::table.on(aad_groups::id.eq(product_aad_groups::aad_group_id)))
             .select(aad_groups::external_id)
             .distinct()
             .load(self.conn)
             .doing("reading links")?;
-        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
-    }
-
-    fn unresolved_names(&mut self) -> Result<BTreeSet<String>, Error> {
-        use crate::reconcile::report::FindingKind::{
-            RegistryGroupAmbiguous, RegistryGroupUnresolved,
-        };
-        let open = self.open_findings()?.into_keys();
-        Ok(open
-            .filter(|(kind, _)| matches!(kind, RegistryGroupUnresolved | RegistryGroupAmbiguous))
-            .map(|(_, name)| fold_case(&name))
-            .collect())
+        let (mut groups, mut invalid) = (BTreeSet::new(), BTreeSet::new());
+        for id in ids {
+            match id.parse() {
+                Ok(group) => drop(groups.insert(group)),
+                Err(_) => drop(invalid.insert(id)),
+            }
+        }
+        Ok((groups, invalid))
     }
 
     fn unread_groups(&mut self) -> Result<BTreeSet<ObjectId>, Error> {

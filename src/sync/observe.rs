@@ -64,7 +64,8 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let (mode, cursor) = reader.rounds_and_lists(run.mode, usable(sync, &start)).await?;
     reader.complete_scope().await?;
     let question = question(sync, run, mode, &mut reader).await?;
-    let Reader { parts, listed_at, admitted_users, admitted_groups, notes, .. } = reader;
+    let Reader { parts, listed_at, admitted_users, admitted_groups, mut notes, .. } = reader;
+    notes.extend(invalid_links(&start));
     let settings = &sync.settings;
     let admission = |all, ids| if all { Admission::All } else { Admission::Only(ids) };
     Ok(Observation {
@@ -82,6 +83,17 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         seconds: timer.elapsed(),
         notes,
         request_id: sync.directory.last_request_id(),
+    })
+}
+
+/// Links whose group cannot be read because its id is none.
+fn invalid_links(
+    start: &Start,
+) -> impl Iterator<Item = ((FindingKind, String), Option<String>)> + '_ {
+    let why = "a link names this row of aad_groups, but its external_id is no object id of a group; nobody gets access by it until it is corrected";
+    start.told_invalid.union(&start.invalid_groups).map(move |id| {
+        let told = start.invalid_groups.contains(id).then(|| why.to_owned());
+        ((FindingKind::GroupIdInvalid, id.clone()), told)
     })
 }
 
