@@ -80,12 +80,22 @@ impl World {
         Self::with(on, tenant, Options::default()).await
     }
 
-    pub async fn with(on: On, tenant: Tenant, mut options: Options) -> Self {
+    pub async fn with(on: On, tenant: Tenant, options: Options) -> Self {
+        let world = Self::unmigrated(on, tenant, options);
+        world.store.migrate().await.unwrap();
+        world
+    }
+
+    /// The database is empty; somebody else may fill it first.
+    pub fn before_migration(on: On, tenant: Tenant) -> Self {
+        Self::unmigrated(on, tenant, Options::default())
+    }
+
+    fn unmigrated(on: On, tenant: Tenant, mut options: Options) -> Self {
         options.tenant_id = Uuid::nil();
         let simulator = Simulator::start(tenant, options).unwrap();
         let database = Database::new(on);
         let store = database.store();
-        store.migrate().await.unwrap();
         let settings = Settings {
             tenant_id: TENANT.to_owned(),
             endpoint: simulator.url(),
