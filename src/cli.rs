@@ -38,8 +38,8 @@ static VERSION: LazyLock<String> =
 #[derive(Debug, Parser)]
 #[command(name = "nexus-dirsync", version = VERSION.as_str(), propagate_version = true)]
 pub struct Cli {
-    /// Configuration file; later than the defaults, earlier than DIRSYNC__SECTION__KEY
-    /// in the environment [default: what DIRSYNC_CONFIG names]
+    /// Configuration file; later than the defaults, earlier than `DIRSYNC__SECTION__KEY`
+    /// in the environment [default: what `DIRSYNC_CONFIG` names]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What to do.
@@ -101,7 +101,7 @@ pub enum Command {
     /// Look at the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Try it out: a simulated tenant, a database in memory, no set-up
+    /// Try it out: a simulated tenant, an embedded database, no set-up
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Print completions for a shell
@@ -184,7 +184,7 @@ pub enum AuditCommand {
 #[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Show one round of changes and end
+    /// Show the first full run and one change, check everything, and end
     #[arg(long)]
     pub once: bool,
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the keys, their defaults and ranges, and the words for what is wrong with a
 //! value. Must not act on any of it, and must never show a secret.
-//! [`config/default.toml`](https://docs.rs/crate/nexus-dirsync) documents every key.
+//! `config/default.toml` documents every key.
 
 mod cron;
 mod database;
@@ -23,8 +23,8 @@ pub use layers::Sources;
 pub use problem::{Origin, Problem, Problems};
 pub use secret::{Secret, SecretError};
 pub use settings::{
-    Allowance, Findings, GainAction, Graph, GroupScope, Guard, Http, Limits, Log, LogFormat,
-    LogLevel, Registry, Removal, Roles, Schedule, Scope, UserScope,
+    Allowance, Findings, Graph, GroupScope, Guard, Http, Log, LogFormat, LogLevel, Registry,
+    Removal, Roles, Schedule, Scope, UserScope,
 };
 
 use layers::Layers;
@@ -58,8 +58,6 @@ pub struct Config {
     pub log: Log,
     /// Findings.
     pub findings: Findings,
-    /// Limits that belong to no other section.
-    pub limits: Limits,
     /// What works but should not stay so; to be logged once.
     pub warnings: Vec<String>,
 }
@@ -82,7 +80,6 @@ impl Config {
             http: Http::read(&mut from),
             log: Log::read(&mut from),
             findings: Findings::read(&mut from),
-            limits: Limits::read(&mut from),
             warnings,
         };
         if config.schedule.stop_grace <= config.database.statement_timeout {

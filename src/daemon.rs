@@ -25,4 +25,4 @@ pub use shutdown::{Shutdown, Stopped, Stopper};
 pub use signals::Signals;
 pub use status::{ConfigStatus, Counts, LastRun, Running, Status};
 pub use supervise::{Ended, Supervisor};
-pub use turns::{Apply, Load, Runner, Turns};
+pub use turns::{Apply, Load, Refusal, Runner, Turns};

@@ -9,6 +9,8 @@ pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod directory;
 pub mod graph;
 pub mod http;

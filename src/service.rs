@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use crate::chain::Chain;
 use crate::config::{Config, Credential, GroupScope, Secret, UserScope};
-use crate::daemon::{Request, Runner, Shutdown, Stopped};
+use crate::daemon::{Refusal, Request, Runner, Shutdown, Stopped};
 use crate::directory::Mode;
 use crate::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
 use crate::metrics::Metrics;
@@ -20,7 +20,7 @@ use crate::reconcile::report::{Failure, Outcome, Report};
 use crate::reconcile::world::RegistryEntry;
 use crate::registry;
 use crate::store::{self, Store};
-use crate::sync::{self, Done, Run, Settings, Sync};
+use crate::sync::{self, ATTEMPTS_MAX, Done, Run, Settings, Sync};
 
 /// Why the parts could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -175,9 +175,6 @@ pub struct Service {
     on_done: Option<OnDone>,
 }
 
-/// How often a run starts again because somebody else wrote the same rows meanwhile.
-const ATTEMPTS_MAX: u32 = 3;
-
 impl Service {
     /// A service that counts in `metrics`.
     pub const fn new(sync: Sync, metrics: Arc<Metrics>) -> Self {
@@ -247,19 +244,11 @@ impl Runner for Service {
         }
     }
 
-    fn reload(&mut self, config: Arc<Config>) {
-        let made = directory(&config, Arc::new(Watch(Arc::clone(&self.metrics))))
-            .and_then(|directory| Ok((directory, sync_settings(&config)?)));
-        match made {
-            Ok((directory, settings)) => {
-                self.sync = Sync::new(self.sync.store().clone(), directory, settings);
-            }
-            // The configuration itself was accepted; what it points to is not usable.
-            Err(error) => {
-                self.metrics.config_refused();
-                tracing::error!("the reload keeps the parts in use: {}", Chain(&error));
-            }
-        }
+    fn reload(&mut self, config: Arc<Config>) -> Result<(), Refusal> {
+        let directory = directory(&config, Arc::new(Watch(Arc::clone(&self.metrics))))?;
+        let settings = sync_settings(&config)?;
+        self.sync = Sync::new(self.sync.store().clone(), directory, settings);
+        Ok(())
     }
 }
 

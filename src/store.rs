@@ -26,7 +26,7 @@ use connection::{Conn, Connections, Pooled};
 
 pub use access::{AccessPath, AccessRow, Decided};
 pub use apply::{Applied, RunInfo};
-pub use audit::{Divergence, Replay, Verification};
+pub use audit::{AuditEntry, Divergence, Replay, Verification};
 pub use connection::{Backend, Settings};
 pub use load::{CursorRow, Start, Which};
 pub use migrate::SchemaState;
@@ -108,6 +108,11 @@ impl Error {
             Self::Corrupt(_) => "database_value",
             Self::Task(_) => "database_task",
         }
+    }
+
+    /// Whether trying again is in vain until a person changes database or configuration.
+    pub const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Url | Self::Locked { .. } | Self::Tenant { .. } | Self::Schema(_))
     }
 
     /// Whether the same run, done again from its start, may succeed.
@@ -252,6 +257,16 @@ impl Store {
             SchemaState::Current => Ok(()),
             other => Err(Error::Schema(other.to_string())),
         }
+    }
+
+    /// Whether it is ready for runs of this tenant.
+    ///
+    /// # Errors
+    /// [`Error::Tenant`] if it is another's; else as [`Store::ready`].
+    pub async fn ready_for(&self, tenant_id: &str) -> Result<(), Error> {
+        self.ready().await?;
+        let configured = tenant_id.to_owned();
+        self.read(move |tx| tx.require_tenant(&configured)).await
     }
 
     /// What the schema is, compared with what this version knows.

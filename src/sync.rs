@@ -25,8 +25,15 @@ use crate::store::{self, Store};
 pub use observe::Observation;
 pub use report::{as_json, changes_by_word};
 
+/// How often a run starts again because somebody else wrote the same rows meanwhile.
+pub const ATTEMPTS_MAX: u32 = 3;
+
 /// What a run is told by configuration.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four switches of the configuration, none a state"
+)]
 pub struct Settings {
     /// The tenant, as its id is written in the database.
     pub tenant_id: String,
@@ -56,13 +63,18 @@ pub struct Settings {
 
 impl Settings {
     /// What the delta links of a database depend on: another query or scope needs a
-    /// new first read (traps 41, 42).
+    /// new first read (traps 41, 42). So do switches that decide about objects which no
+    /// delta would mention.
     fn fingerprint(&self) -> String {
+        let admins: Vec<String> = self.admin_groups.iter().map(ToString::to_string).collect();
         format!(
-            "{};groups={};users={}",
+            "{};groups={};users={};guests={};disabled={};admins={}",
             graph::QUERY_FINGERPRINT,
             if self.all_groups { "all" } else { "linked" },
             if self.all_users { "all" } else { "members" },
+            self.include_guests,
+            self.include_disabled,
+            admins.join(","),
         )
     }
 }

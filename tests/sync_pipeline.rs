@@ -2,9 +2,11 @@
 
 mod support;
 
-use graph_simulator::{EditKind, Shape, Tenant, generate, random_edit_of};
+use graph_simulator::{
+    EditKind, GroupKind, NewGroup, NewUser, Shape, Tenant, generate, random_edit_of,
+};
 use nexus_dirsync::directory::Mode;
-use nexus_dirsync::reconcile::report::Outcome;
+use nexus_dirsync::reconcile::report::{FindingKind, Outcome};
 use rand::SeedableRng;
 use support::world::{BOTH, World};
 
@@ -71,5 +73,36 @@ async fn delta_runs_follow_random_edits() {
                 full.changes
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn a_hidden_membership_that_looks_empty_removes_nobody() {
+    for on in BOTH {
+        let mut tenant = Tenant::new();
+        let group = tenant.create_group(NewGroup {
+            display_name: "secret".into(),
+            visibility: Some("HiddenMembership".into()),
+            kind: GroupKind::Microsoft365,
+            ..NewGroup::default()
+        });
+        let ann = tenant.create_user(NewUser {
+            display_name: "Ann".into(),
+            mail: Some("ann@contoso.com".into()),
+            account_enabled: Some(true),
+            ..NewUser::default()
+        });
+        tenant.add_member(group, ann);
+        let world = World::new(on, tenant).await;
+        world.run(Mode::Full).await;
+        world.assert_equals_tenant().await;
+        world.simulator.set_roles(["User.Read.All", "GroupMember.Read.All"]);
+        let report = world.run(Mode::Full).await;
+        assert_eq!(report.outcome, Outcome::Unchanged, "{on:?} {:?}", report.changes);
+        assert_eq!(report.findings.get(&FindingKind::PermissionMissing), Some(&1), "{on:?}");
+        world.assert_equals_tenant().await;
+        world.simulator.set_roles(["User.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"]);
+        let report = world.run(Mode::Full).await;
+        assert_eq!(report.findings.get(&FindingKind::PermissionMissing), None, "{on:?}");
     }
 }

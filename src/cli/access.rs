@@ -32,12 +32,7 @@ async fn who(store: &Store, product: &str) -> Exit {
             println!("{} people on {} paths", people.len(), rows.len());
             Exit::Done
         }
-        Ok(None) => {
-            eprintln!(
-                "there is no product \"{product}\"; the registry and the table products name them"
-            );
-            Exit::Failed
-        }
+        Ok(None) => unknown(product),
         Err(error) => failed(&error),
     }
 }
@@ -49,11 +44,12 @@ fn through(row: &AccessRow) -> String {
 async fn explain(store: &Store, email: &str, product: &str) -> Exit {
     let (asked, of) = (email.to_owned(), product.to_owned());
     match store.read(move |tx| tx.access_explain(&asked, &of)).await {
-        Ok(paths) if paths.is_empty() => {
+        Ok(None) => unknown(product),
+        Ok(Some(paths)) if paths.is_empty() => {
             println!("{email} has no access to {product}");
             Exit::Done
         }
-        Ok(paths) => {
+        Ok(Some(paths)) => {
             for path in &paths {
                 println!("{}", line(path));
             }
@@ -61,6 +57,11 @@ async fn explain(store: &Store, email: &str, product: &str) -> Exit {
         }
         Err(error) => failed(&error),
     }
+}
+
+fn unknown(product: &str) -> Exit {
+    eprintln!("there is no product \"{product}\"; the registry and the table products name them");
+    Exit::Failed
 }
 
 fn line(path: &AccessPath) -> String {

@@ -39,7 +39,8 @@ fn registry(config: &Config) -> Checked {
 async fn database(config: &Config) -> Checked {
     let ready = async {
         let store: Store = service::store(config).map_err(|error| Chain(&error).to_string())?;
-        store.ready().await.map_err(|error| Chain(&error).to_string())?;
+        let tenant_id = config.identity.tenant_id.to_string();
+        store.ready_for(&tenant_id).await.map_err(|error| Chain(&error).to_string())?;
         Ok("reachable, the schema is current".to_owned())
     };
     Checked { what: "database", result: ready.await }

@@ -1,6 +1,6 @@
 //! `registry check`: the registry's file alone, and what it would change in a database.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Context, Exit, RegistryCommand, failed, unusable};
@@ -45,7 +45,7 @@ pub async fn run(context: &Context, command: &RegistryCommand) -> Exit {
     Exit::Done
 }
 
-fn tell_file(path: &PathBuf, registry: &Registry) {
+fn tell_file(path: &Path, registry: &Registry) {
     let groups: std::collections::BTreeSet<&String> =
         registry.entries.iter().flat_map(|entry| &entry.groups).collect();
     let owners: std::collections::BTreeSet<String> = registry

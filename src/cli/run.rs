@@ -9,7 +9,7 @@ use crate::daemon::{Daemon, Signals};
 use crate::http::Readiness;
 use crate::metrics::Metrics;
 use crate::service::{self, OnDone, Service, Watch};
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::telemetry::Telemetry;
 
 /// Runs until a signal asks for a stop.
@@ -51,9 +51,9 @@ pub async fn serve(
         Ok(lock) => lock,
         Err(error) => return unusable(&error),
     };
-    match store.ready().await {
+    match store.ready_for(&config.identity.tenant_id.to_string()).await {
         Ok(()) => {}
-        Err(error @ store::Error::Schema(_)) => return unusable(&error),
+        Err(error) if error.is_lasting() => return unusable(&error),
         // It may come yet: the daemon stays alive, not ready, and tries with each run.
         Err(error) => tracing::warn!("not ready: {}", Chain(&error)),
     }

@@ -7,17 +7,22 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Context, Exit, SyncArgs, failed, unusable};
+use crate::daemon::{Requests, Shutdown, Signals, Stopped};
 use crate::directory::Mode;
 use crate::reconcile::plan::lines;
 use crate::reconcile::report::{Outcome, Report, Trigger};
 use crate::service;
-use crate::store;
-use crate::sync::{Done, Error, Sync, changes_by_word};
+use crate::sync::{ATTEMPTS_MAX, Done, Error, Sync, changes_by_word};
 use crate::telemetry::Telemetry;
 
 /// Runs once. A dry run executes the whole transaction, so that constraints are really
 /// met, and rolls it back.
 pub async fn run(context: &Context, args: &SyncArgs) -> Exit {
+    // Before anything else, so that no signal ends the process in the middle of a commit.
+    let signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => return failed(&error),
+    };
     let config = match context.config() {
         Ok(config) => config,
         Err(exit) => return exit,
@@ -29,36 +34,50 @@ pub async fn run(context: &Context, args: &SyncArgs) -> Exit {
         Ok(sync) => sync,
         Err(error) => return unusable(&error),
     };
-    match sync.store().ready().await {
-        Ok(()) => {}
-        Err(error @ store::Error::Schema(_)) => return unusable(&error),
-        Err(error) => return failed(&error),
+    let tenant_id = config.identity.tenant_id.to_string();
+    if let Err(error) = sync.store().ready_for(&tenant_id).await {
+        return if error.is_lasting() { unusable(&error) } else { failed(&error) };
     }
+    let (stopper, stop) = Shutdown::channel();
+    tokio::spawn(signals.pass_on(Requests::default(), stopper, stop.clone()));
     let mode = if args.full { Mode::Full } else { Mode::Delta };
-    let work = once(&sync, mode, args.dry_run);
-    let stopped = tokio::signal::ctrl_c();
-    tokio::select! {
-        biased;
-        _ = stopped => {
+    match work(&sync, mode, args.dry_run, &stop).await {
+        Ok(Ok(done)) => tell(&done, args.dry_run),
+        Ok(Err(error)) => match &error {
+            Error::Store(cause) if cause.is_lasting() => unusable(&error),
+            _ => failed(&error),
+        },
+        Err(_) => {
             eprintln!("stopped; nothing was written");
             Exit::Failed
         }
-        done = work => match done {
-            Ok(done) => tell(&done, args.dry_run),
-            Err(error @ Error::Store(store::Error::Tenant { .. })) => unusable(&error),
-            Err(error) => failed(&error),
-        },
     }
 }
 
-async fn once(sync: &Sync, mode: Mode, dry: bool) -> Result<Done, Error> {
+/// One run, begun again where somebody else wrote meanwhile. Reading is given up for a
+/// stop; a commit that has begun ends first.
+async fn work(
+    sync: &Sync,
+    mode: Mode,
+    dry: bool,
+    stop: &Shutdown,
+) -> Result<Result<Done, Error>, Stopped> {
     let run = Sync::begin(mode, Trigger::Command);
     let progress = Progress::start(sync);
-    let observation = sync.observe(run).await?;
-    progress.say("writing");
-    let done = sync.commit(run, observation, dry).await;
-    drop(progress);
-    done
+    let mut attempt = 1;
+    loop {
+        let observation = match stop.unless_stopped(sync.observe(run)).await? {
+            Ok(observation) => observation,
+            Err(error) => return Ok(Err(error)),
+        };
+        progress.say("writing");
+        match sync.commit(run, observation, dry).await {
+            Err(Error::Store(error)) if error.is_conflict() && attempt < ATTEMPTS_MAX => {
+                attempt += 1;
+            }
+            done => return Ok(done),
+        }
+    }
 }
 
 fn tell(done: &Done, dry: bool) -> Exit {

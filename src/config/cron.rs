@@ -4,12 +4,16 @@
 
 use std::fmt;
 
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, MappedLocalTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
+use croner::JobType;
 use croner::parser::{CronParser, Seconds};
 
 use super::layers::Raw;
 use super::problem::Fault;
+
+/// No change of clocks moves them further than this.
+const CHANGE_MAX: TimeDelta = TimeDelta::hours(3);
 
 /// A cron expression that is due again and again.
 #[derive(Clone)]
@@ -41,11 +45,45 @@ impl Cron {
     }
 
     /// The first time after `time` at which the expression is due on the clocks of
-    /// `zone`: in a gap the first moment after it, in a fold once.
+    /// `zone`. A fixed time of day is due once a day: in a gap at its end, in a fold at
+    /// its first pass. What recurs within the hour or day goes on through both passes.
     pub fn next_after(&self, time: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
-        let next = self.parsed.find_next_occurrence(&time.with_timezone(&zone), false).ok()?;
-        Some(next.with_timezone(&Utc))
+        if !is_near_a_change(time, zone) {
+            return self.candidate(time.with_timezone(&zone)).map(|next| next.to_utc());
+        }
+        // The parser's search sees the clock's face only. In the second pass of a fold
+        // that yields times of the first one, so its candidates are sorted out here.
+        let mut best: Option<DateTime<Utc>> = None;
+        let mut candidate = self.candidate((time - CHANGE_MAX).with_timezone(&zone))?;
+        while best.is_none_or(|best| best > candidate) {
+            let passes = self.passes(candidate).into_iter().filter(|pass| *pass > time);
+            best = best.into_iter().chain(passes).min();
+            let Some(following) = self.candidate(candidate) else { break };
+            candidate = following;
+        }
+        best
     }
+
+    fn candidate(&self, time: DateTime<Tz>) -> Option<DateTime<Tz>> {
+        self.parsed.find_next_occurrence(&time, false).ok()
+    }
+
+    /// The moments at which the clock shows the time of `candidate` and it counts.
+    fn passes(&self, candidate: DateTime<Tz>) -> Vec<DateTime<Utc>> {
+        let face = candidate.timezone().from_local_datetime(&candidate.naive_local());
+        match (face, self.parsed.determine_job_type()) {
+            (MappedLocalTime::Ambiguous(first, second), JobType::IntervalWildcard) => {
+                vec![first.to_utc(), second.to_utc()]
+            }
+            _ => vec![candidate.to_utc()],
+        }
+    }
+}
+
+/// Whether the clocks of `zone` are changed shortly before or after `time`.
+fn is_near_a_change(time: DateTime<Utc>, zone: Tz) -> bool {
+    let offset = |time: DateTime<Utc>| zone.offset_from_utc_datetime(&time.naive_utc()).fix();
+    offset(time - CHANGE_MAX) != offset(time + CHANGE_MAX)
 }
 
 impl PartialEq for Cron {

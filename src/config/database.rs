@@ -27,7 +27,7 @@ pub struct Database {
 
 impl Database {
     pub(super) fn read(from: &mut Reader, warnings: &mut Vec<String>) -> Self {
-        let range = Duration::from_millis(1)..=Duration::from_secs(3600);
+        let range = Duration::from_millis(1)..=Duration::from_hours(1);
         Self {
             url: url(from, warnings),
             pool_size: from.get("database.pool_size", whole(1..=64)),

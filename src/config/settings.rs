@@ -19,9 +19,9 @@ use crate::directory::ObjectId;
 use crate::reconcile::report::labels;
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 labels! {
@@ -41,16 +41,6 @@ labels! {
         Members = "members",
         /// Every user of the tenant.
         All = "all",
-    }
-}
-
-labels! {
-    /// What happens when a product gains people by leaps.
-    GainAction {
-        /// It goes on, with a finding.
-        Report = "report",
-        /// It waits for approval.
-        Hold = "hold",
     }
 }
 
@@ -218,16 +208,8 @@ pub struct Guard {
     pub groups: Allowance,
     /// Memberships, links and roles.
     pub memberships: Allowance,
-    /// Accesses lost.
-    pub access: Allowance,
     /// Shares count only above this many.
     pub floor: u32,
-    /// Over which time runs are added up.
-    pub window: Duration,
-    /// The share of new people in a product that is conspicuous.
-    pub gain_percent: f64,
-    /// What happens then.
-    pub gain_action: GainAction,
 }
 
 impl Guard {
@@ -240,11 +222,7 @@ impl Guard {
             users: allowance("guard.users_max", "guard.users_percent"),
             groups: allowance("guard.groups_max", "guard.groups_percent"),
             memberships: allowance("guard.memberships_max", "guard.memberships_percent"),
-            access: allowance("guard.access_max", "guard.access_percent"),
             floor: from.get("guard.floor", whole(0..=u32::MAX)),
-            window: from.get("guard.window", duration(MINUTE..=30 * DAY)),
-            gain_percent: from.get("guard.gain_percent", percent(10_000.0)),
-            gain_action: from.get("guard.gain_action", word(GainAction::ALL, GainAction::label)),
         }
     }
 }
@@ -347,26 +325,5 @@ pub struct Findings {
 impl Findings {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self { retention: from.get("findings.retention", duration(DAY..=3650 * DAY)) }
-    }
-}
-
-/// Limits that belong to no other section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Rows in one SQL statement.
-    pub statement_rows_max: u32,
-    /// Lines one run may log per change.
-    pub log_lines_max: u32,
-    /// Held plans kept open.
-    pub held_plans_max: u32,
-}
-
-impl Limits {
-    pub(super) fn read(from: &mut Reader) -> Self {
-        Self {
-            statement_rows_max: from.get("limits.statement_rows_max", whole(1..=1_000_000)),
-            log_lines_max: from.get("limits.log_lines_max", whole(0..=1_000_000)),
-            held_plans_max: from.get("limits.held_plans_max", whole(1..=10_000)),
-        }
     }
 }

@@ -24,7 +24,7 @@ use crate::directory::Mode;
 use crate::reconcile::report::Trigger;
 
 /// Without a tick for this long the ticker is broken, and nothing would ever run.
-const TICKER_SILENCE_MAX: Duration = Duration::from_secs(60);
+const TICKER_SILENCE_MAX: Duration = Duration::from_mins(1);
 
 /// When runs are due. Knows no clock: it is told the time.
 #[derive(Debug)]

@@ -63,6 +63,11 @@ impl Shutdown {
         Self { stopped: self.stopped.clone(), limit: Some(limit) }
     }
 
+    /// Whether a stop was asked for by now.
+    pub fn is_requested(&self) -> bool {
+        *self.stopped.borrow() || self.stopped.has_changed().is_err()
+    }
+
     /// Waits until it is time to give up, and says why.
     pub async fn stopped(&self) -> Stopped {
         let mut receiver = self.stopped.clone();

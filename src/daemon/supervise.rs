@@ -17,7 +17,7 @@ pub enum Ended {
     /// A part has a bug; the process must not go on with half of it gone.
     #[error("the {0} panicked")]
     Panicked(&'static str),
-    /// Something was still busy when schedule.stop_grace was over.
+    /// Something was still busy when `schedule.stop_grace` was over.
     #[error("the {0} was still busy when schedule.stop_grace was over")]
     Late(&'static str),
 }
@@ -46,9 +46,14 @@ impl Supervisor {
     pub async fn run(mut self, grace: Duration) -> Result<(), Ended> {
         let shutdown = self.shutdown.clone();
         let first = shutdown.unless_stopped(self.parts.join_next_with_id()).await.ok().flatten();
+        // A part may hear of a stop, and end, before word of it gets here.
+        let asked = self.shutdown.is_requested();
         self.stopper.stop();
         let first = match first {
-            Some(Ok((id, ()))) => Err(Ended::Early(self.forget(id))),
+            Some(Ok((id, ()))) => {
+                let name = self.forget(id);
+                if asked { Ok(()) } else { Err(Ended::Early(name)) }
+            }
             Some(Err(error)) => Err(Ended::Panicked(self.forget(error.id()))),
             None => Ok(()),
         };

@@ -13,6 +13,7 @@ use super::board::Board;
 use super::heartbeat::{BEAT, Heartbeat};
 use super::requests::{Request, Requests, Work};
 use super::shutdown::{Shutdown, Stopped};
+use crate::chain::Chain;
 use crate::config::{Config, Problems};
 use crate::directory::Mode;
 use crate::reconcile::report::{Report, Trigger};
@@ -20,7 +21,7 @@ use crate::reconcile::report::{Report, Trigger};
 /// How often it is asked who leads: another replica takes over within seconds.
 const LEAD_EVERY: Duration = Duration::from_secs(3);
 /// How long that question may take before the loop counts as stuck.
-const LEAD_BOUND: Duration = Duration::from_secs(60);
+const LEAD_BOUND: Duration = Duration::from_mins(1);
 
 /// Does the runs. One implementation for the daemon, one for each test.
 pub trait Runner: Send + 'static {
@@ -28,8 +29,9 @@ pub trait Runner: Send + 'static {
     /// a commit that has begun does not.
     fn run(&mut self, request: Request, stop: &Shutdown) -> impl Future<Output = Report> + Send;
 
-    /// Takes another configuration, for all runs from now on.
-    fn reload(&mut self, config: Arc<Config>);
+    /// Takes another configuration, for all runs from now on. Whoever cannot use it says
+    /// why, and keeps the old one whole.
+    fn reload(&mut self, config: Arc<Config>) -> Result<(), Refusal>;
 
     /// Whether this process leads, trying to take the lead if nobody has it. Asked every
     /// few seconds and before each run; may be given up at any await point.
@@ -37,6 +39,9 @@ pub trait Runner: Send + 'static {
         async { true }
     }
 }
+
+/// Why a configuration that was valid in itself cannot be used.
+pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
 /// Loads the configuration from the same sources as at the start.
 pub type Load = Arc<dyn Fn() -> Result<Config, Problems> + Send + Sync>;
@@ -135,16 +140,23 @@ impl<R: Runner> Turns<R> {
         let loaded = tokio::task::spawn_blocking(move || load()).await;
         match loaded.expect("loading a configuration does not panic") {
             Ok(new) => self.swap(new),
-            Err(problems) => {
-                tracing::error!(%problems, "the new configuration is refused, the old one stays");
-                self.board.reload_failed();
-            }
+            Err(problems) => self.refuse(&problems),
         }
+    }
+
+    fn refuse(&self, problems: &(dyn std::error::Error + 'static)) {
+        let problems = Chain(problems);
+        tracing::error!(%problems, "the new configuration is refused, the old one stays");
+        self.board.reload_failed();
     }
 
     fn swap(&mut self, new: Config) {
         let (config, restart_needed) = self.config.borrow().succeeded_by(new);
         let config = Arc::new(config);
+        if let Err(refusal) = self.runner.reload(Arc::clone(&config)) {
+            self.refuse(&*refusal);
+            return;
+        }
         if !restart_needed.is_empty() {
             tracing::warn!(
                 keys = restart_needed.join(", "),
@@ -155,7 +167,6 @@ impl<R: Runner> Turns<R> {
             tracing::warn!("{warning}");
         }
         (self.apply)(&config);
-        self.runner.reload(Arc::clone(&config));
         self.config.send_replace(config);
         self.board.reloaded(&restart_needed);
         tracing::info!("the configuration was reloaded");

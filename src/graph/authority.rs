@@ -19,7 +19,7 @@ use url::Url;
 use super::error::Error;
 use super::observe::{Answer, Endpoint, Meter};
 use super::settings::{IdentityKind, IdentitySettings, Settings};
-use super::transport::USER_AGENT;
+use super::transport::{USER_AGENT, is_here};
 
 /// More than any token or error of the authority needs.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -76,15 +76,14 @@ impl Authority {
             .redirect(Policy::none())
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.request_timeout);
-        if identity.kind == IdentityKind::ManagedIdentity {
+        if identity.kind == IdentityKind::ManagedIdentity || is_here(&identity.authority) {
             // The metadata service is on the machine's own link; no proxy reaches it.
             http = http.no_proxy();
         }
         let http = http.build().map_err(|error| {
             Error::settings("identity", format!("does not give a working TLS client ({error})"))
         })?;
-        let plain =
-            Some(identity.authority.clone()).filter(|authority| authority.scheme() == "http");
+        let plain = Some(identity.authority.clone()).filter(is_here);
         Ok(Self { http, plain, meter, refusal: Arc::default() })
     }
 

@@ -95,6 +95,8 @@ impl Client {
             leaf.items.into_iter().try_for_each(&mut take)?;
             let Some(next) = leaf.next else {
                 let (delta, request_id) = (leaf.delta, leaf.request_id);
+                // One that leads elsewhere must not be stored: no later run could use it.
+                delta.as_deref().map(|link| self.root.follow(endpoint, link)).transpose()?;
                 if matches!(chain, Chain::FirstRound | Chain::StoredRound) && delta.is_none() {
                     return Err(Error::Incomplete {
                         endpoint,

@@ -26,6 +26,12 @@ use super::token::Tokens;
 /// How the daemon calls itself.
 pub(super) const USER_AGENT: &str = concat!("nexus-dirsync/", env!("CARGO_PKG_VERSION"));
 
+/// Whether plain http is spoken, which is for this very machine only: a proxy of the
+/// environment cannot reach it, and must not be shown tokens.
+pub(super) fn is_here(url: &Url) -> bool {
+    url.scheme() == "http"
+}
+
 /// What is asked of Graph.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
@@ -116,16 +122,18 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(settings: &Settings, tokens: Tokens) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .redirect(Policy::none())
             .referer(false)
             .connect_timeout(settings.connect_timeout)
-            .timeout(settings.request_timeout)
-            .build()
-            .map_err(|error| {
-                Error::settings("graph", format!("does not give a working TLS client ({error})"))
-            })?;
+            .timeout(settings.request_timeout);
+        if is_here(&settings.endpoint) {
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| {
+            Error::settings("graph", format!("does not give a working TLS client ({error})"))
+        })?;
         // The SDK builds a client of its own and panics where TLS cannot be set up; ours, just
         // built on the same TLS, has shown that it can.
         let sdk =

@@ -14,13 +14,15 @@ const HOLDS: Duration = Duration::from_secs(2);
 /// How long the question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-type Check = dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync;
+/// What is missing, if anything.
+type Answer = Result<(), String>;
+type Check = dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync;
 
 /// A check with its last answer. Clones share it.
 #[derive(Clone)]
 pub struct Readiness {
     check: Arc<Check>,
-    last: Arc<Mutex<Option<(Instant, Result<(), String>)>>>,
+    last: Arc<Mutex<Option<(Instant, Answer)>>>,
 }
 
 impl Readiness {
@@ -33,7 +35,7 @@ impl Readiness {
     }
 
     /// The answer, a little old perhaps. Whoever comes while it is being asked waits for it.
-    pub async fn check(&self) -> Result<(), String> {
+    pub async fn check(&self) -> Answer {
         let mut last = self.last.lock().await;
         if let Some((asked, answer)) = &*last
             && asked.elapsed() < HOLDS

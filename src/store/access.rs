@@ -41,13 +41,7 @@ pub struct AccessPath {
 impl Tx<'_> {
     /// Every path to a product; `None` if there is no such product.
     pub fn access_who(&mut self, product: &str) -> Result<Option<Vec<AccessRow>>, Error> {
-        let known: Option<i32> = products::table
-            .filter(products::name.eq(product))
-            .select(products::id)
-            .first(self.conn)
-            .optional()
-            .doing("looking for the product")?;
-        let Some(id) = known else { return Ok(None) };
+        let Some(id) = self.product_id(product)? else { return Ok(None) };
         let mut rows: Vec<AccessRow> = paths()
             .filter(product_access::product_id.eq(id))
             .load(self.conn)
@@ -56,10 +50,16 @@ impl Tx<'_> {
         Ok(Some(rows))
     }
 
-    /// Every path of a person to a product, with the nested groups on the way.
-    pub fn access_explain(&mut self, email: &str, product: &str) -> Result<Vec<AccessPath>, Error> {
+    /// Every path of a person to a product, with the nested groups on the way; `None` if
+    /// there is no such product.
+    pub fn access_explain(
+        &mut self,
+        email: &str,
+        product: &str,
+    ) -> Result<Option<Vec<AccessPath>>, Error> {
+        let Some(id) = self.product_id(product)? else { return Ok(None) };
         let rows: Vec<AccessRow> = paths()
-            .filter(products::name.eq(product))
+            .filter(product_access::product_id.eq(id))
             .filter(lower(users::email).eq(fold_case(email)))
             .load(self.conn)
             .doing("reading access")?;
@@ -71,7 +71,16 @@ impl Tx<'_> {
             };
             explained.push(AccessPath { row, via });
         }
-        Ok(explained)
+        Ok(Some(explained))
+    }
+
+    fn product_id(&mut self, name: &str) -> Result<Option<i32>, Error> {
+        products::table
+            .filter(products::name.eq(name))
+            .select(products::id)
+            .first(self.conn)
+            .optional()
+            .doing("looking for the product")
     }
 
     /// People with access, by product name; products that nobody reaches are there with 0.
@@ -80,13 +89,6 @@ impl Tx<'_> {
             .select((products::id, products::name))
             .load(self.conn)
             .doing("reading products")?;
-        #[derive(QueryableByName)]
-        struct Count {
-            #[diesel(sql_type = diesel::sql_types::Integer)]
-            product_id: i32,
-            #[diesel(sql_type = diesel::sql_types::BigInt)]
-            people: i64,
-        }
         let counts: Vec<Count> = diesel::sql_query(
             "SELECT product_id, count(DISTINCT user_id) AS people FROM product_access GROUP BY product_id",
         )
@@ -138,6 +140,14 @@ impl Tx<'_> {
             .map(|way| way.via.split('\u{1f}').map(str::to_owned).collect())
             .unwrap_or_default())
     }
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    product_id: i32,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    people: i64,
 }
 
 #[diesel::dsl::auto_type]

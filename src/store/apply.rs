@@ -8,10 +8,11 @@ mod ids;
 mod people;
 mod products;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::audit::AuditLog;
@@ -90,6 +91,15 @@ const OBSERVED_GROUPS: Target = Target {
 const OBSERVED_EDGES: Target =
     Target { name: "dirsync_observed_edges", key: &["group_id", "member_id"], set: &["is_group"] };
 
+const HELD: Target = Target { name: "dirsync_held", key: &["kind", "object_id"], set: &["since"] };
+
+#[derive(Serialize)]
+struct HeldRow {
+    kind: String,
+    object_id: Id,
+    since: Time,
+}
+
 impl Tx<'_> {
     /// Makes sure that nobody committed since the run started, and that the database
     /// is of this tenant. Call it first: it also keeps other runs out until the end.
@@ -107,13 +117,8 @@ impl Tx<'_> {
         }
         let stored = self.cursor()?;
         let generation = stored.as_ref().map_or(0, |row| row.generation);
-        match stored {
-            Some(row) if row.tenant_id != info.tenant_id => {
-                Err(Error::Tenant { stored: row.tenant_id, configured: info.tenant_id.clone() })
-            }
-            _ if generation != info.generation => Err(Error::Superseded),
-            _ => Ok(()),
-        }
+        stored.map_or(Ok(()), |row| row.require_tenant(&info.tenant_id))?;
+        if generation == info.generation { Ok(()) } else { Err(Error::Superseded) }
     }
 
     /// Writes the moved part of the observed state.
@@ -204,36 +209,22 @@ impl Tx<'_> {
     /// Replaces what is held by what this plan withheld.
     fn write_held(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), Error> {
         let (users, groups) = guard::held_objects(plan);
-        let wanted: BTreeMap<(&str, Id), ()> = users
-            .into_iter()
-            .map(|id| (("user", id.into()), ()))
-            .chain(groups.into_iter().map(|id| (("group", id.into()), ())))
-            .collect();
+        let users = users.into_iter().map(|id| ("user".to_owned(), Id::from(id)));
+        let groups = groups.into_iter().map(|id| ("group".to_owned(), Id::from(id)));
+        let wanted: BTreeSet<(String, Id)> = users.chain(groups).collect();
         let stored: Vec<(String, Id)> = dirsync_held::table
             .select((dirsync_held::kind, dirsync_held::object_id))
             .load(self.conn)
             .doing("reading held objects")?;
-        #[derive(serde::Serialize)]
-        struct Held<'a> {
-            kind: &'a str,
-            object_id: Id,
-            since: Time,
-        }
-        const HELD: Target =
-            Target { name: "dirsync_held", key: &["kind", "object_id"], set: &["since"] };
-        let over: Vec<Held<'_>> = stored
-            .iter()
-            .filter(|(kind, id)| !wanted.contains_key(&(kind.as_str(), *id)))
-            .map(|(kind, id)| Held { kind, object_id: *id, since: Time(now) })
-            .collect();
+        let stored: BTreeSet<(String, Id)> = stored.into_iter().collect();
+        let row = |(kind, id): &(String, Id)| HeldRow {
+            kind: kind.clone(),
+            object_id: *id,
+            since: Time(now),
+        };
+        let over: Vec<HeldRow> = stored.difference(&wanted).map(row).collect();
         bulk::delete(self.conn, &HELD, &over, "releasing held objects")?;
-        let known: std::collections::BTreeSet<(&str, Id)> =
-            stored.iter().map(|(kind, id)| (kind.as_str(), *id)).collect();
-        let new: Vec<Held<'_>> = wanted
-            .keys()
-            .filter(|key| !known.contains(*key))
-            .map(|(kind, id)| Held { kind, object_id: *id, since: Time(now) })
-            .collect();
+        let new: Vec<HeldRow> = wanted.difference(&stored).map(row).collect();
         bulk::upsert(self.conn, &HELD, &new, "holding objects")?;
         Ok(())
     }

@@ -3,9 +3,11 @@
 //! Owns the shape of `before`, `after` and `metadata`, and the replay that rebuilds
 //! the daemon's rows from them.
 
+mod entries;
 mod replay;
 mod shape;
 
+pub use entries::AuditEntry;
 pub use replay::{Divergence, Replay, Verification};
 pub(super) use shape::{
     group_json, link_json, member_json, membership_json, product_json, user_json,
@@ -119,4 +121,11 @@ impl AuditLog {
         self.flush(tx)?;
         Ok(self.written)
     }
+}
+
+/// A stored document; says in which row one that is none was found.
+fn parse(audit_id: i64, json: Option<Json>) -> Result<Option<Value>, Error> {
+    json.map(|Json(text)| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| Error::Corrupt(format!("audit row {audit_id}: {error}")))
 }

@@ -93,7 +93,7 @@ impl Manager {
         let url = self.settings.url.expose_secret();
         match self.backend {
             Backend::Postgres => {
-                let mut conn = PgConnection::establish(url)?;
+                let mut conn = PgConnection::establish(&self.bounded(url))?;
                 let Settings { statement_timeout, lock_timeout, .. } = &self.settings;
                 let set = format!(
                     "SET statement_timeout = {}; SET lock_timeout = {}; SET application_name = 'nexus-dirsync'; SET timezone = 'UTC'; SET client_min_messages = warning;",
@@ -114,6 +114,27 @@ impl Manager {
                 Ok(Conn::Sqlite(conn))
             }
         }
+    }
+}
+
+impl Manager {
+    /// The URL with bounds on waiting for a server that does not answer: libpq has
+    /// none of its own. What the URL says itself is left as it is.
+    fn bounded(&self, url: &str) -> String {
+        let Settings { connect_timeout, statement_timeout, .. } = &self.settings;
+        let bounds = [
+            // libpq takes whole seconds, and reads 1 as 2.
+            ("connect_timeout", connect_timeout.as_secs().max(2).to_string()),
+            ("tcp_user_timeout", statement_timeout.as_millis().to_string()),
+        ];
+        let mut bounded = url.to_owned();
+        for (name, value) in bounds {
+            if !url.contains(name) {
+                let separator = if bounded.contains('?') { '&' } else { '?' };
+                bounded = format!("{bounded}{separator}{name}={value}");
+            }
+        }
+        bounded
     }
 }
 

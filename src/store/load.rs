@@ -55,6 +55,16 @@ pub struct CursorRow {
     pub cursor: Cursor,
 }
 
+impl CursorRow {
+    /// The database belongs to the tenant whose cursor is in it.
+    pub(crate) fn require_tenant(&self, configured: &str) -> Result<(), Error> {
+        if self.tenant_id == configured {
+            return Ok(());
+        }
+        Err(Error::Tenant { stored: self.tenant_id.clone(), configured: configured.to_owned() })
+    }
+}
+
 /// What a run must know before it reads the directory.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -62,10 +72,9 @@ pub struct Start {
     pub cursor: Option<CursorRow>,
     /// Groups that a link names.
     pub linked_groups: BTreeSet<ObjectId>,
-    /// What links name that is no object id.
-    pub invalid_groups: BTreeSet<String>,
-    /// Such names of which a finding is open.
-    pub told_invalid: BTreeSet<String>,
+    /// `external_id`s that are no object ids: whether a link names them now; those with
+    /// an open finding are here as well.
+    pub invalid_links: BTreeMap<String, bool>,
     /// Registry group names, folded, and the group each is bound to.
     pub group_bindings: BTreeMap<String, ObjectId>,
     /// Groups whose members were never read, or not at the last attempt.
@@ -77,27 +86,23 @@ pub struct Start {
 impl Tx<'_> {
     /// What a run must know before it reads the directory.
     pub fn start(&mut self) -> Result<Start, Error> {
-        use crate::reconcile::report::FindingKind::{
-            GroupIdInvalid, RegistryGroupAmbiguous, RegistryGroupUnresolved,
-        };
-        let open: Vec<_> = self.open_findings()?.into_keys().collect();
-        let told = |kinds: &[FindingKind]| {
-            open.iter()
-                .filter(|(kind, _)| kinds.contains(kind))
-                .map(|(_, subject)| subject.clone())
-                .collect::<Vec<_>>()
-        };
-        let unresolved = told(&[RegistryGroupUnresolved, RegistryGroupAmbiguous]);
-        let (linked_groups, invalid_groups) = self.linked_groups()?;
+        let (linked_groups, invalid_links) = self.linked_groups()?;
         Ok(Start {
             cursor: self.cursor()?,
             linked_groups,
-            invalid_groups,
-            told_invalid: told(&[GroupIdInvalid]).into_iter().collect(),
+            invalid_links,
             group_bindings: self.bindings("group")?,
             unread_groups: self.unread_groups()?,
-            unresolved_names: unresolved.iter().map(|name| fold_case(name)).collect(),
+            unresolved_names: self.unresolved_names()?,
         })
+    }
+
+    /// Whether the database is of this tenant, or of nobody yet.
+    ///
+    /// # Errors
+    /// [`Error::Tenant`] if it is another's.
+    pub fn require_tenant(&mut self, configured: &str) -> Result<(), Error> {
+        self.cursor()?.map_or(Ok(()), |row| row.require_tenant(configured))
     }
 
     /// Where the last run ended.
@@ -116,22 +121,41 @@ impl Tx<'_> {
         }))
     }
 
-    /// The groups that links name, and what they name that is no object id.
-    fn linked_groups(&mut self) -> Result<(BTreeSet<ObjectId>, BTreeSet<String>), Error> {
+    fn linked_groups(&mut self) -> Result<(BTreeSet<ObjectId>, BTreeMap<String, bool>), Error> {
         let ids: Vec<String> = product_aad_groups::table
             .inner_join(aad_groups::table.on(aad_groups::id.eq(product_aad_groups::aad_group_id)))
             .select(aad_groups::external_id)
             .distinct()
             .load(self.conn)
             .doing("reading links")?;
-        let (mut groups, mut invalid) = (BTreeSet::new(), BTreeSet::new());
+        let open = self.open_findings()?.into_keys();
+        let mut invalid: BTreeMap<String, bool> = open
+            .filter(|(kind, _)| *kind == FindingKind::GroupIdInvalid)
+            .map(|(_, subject)| (subject, false))
+            .collect();
+        let mut linked = BTreeSet::new();
         for id in ids {
             match id.parse() {
-                Ok(group) => drop(groups.insert(group)),
-                Err(_) => drop(invalid.insert(id)),
+                Ok(id) => {
+                    linked.insert(id);
+                }
+                Err(_) => {
+                    invalid.insert(id, true);
+                }
             }
         }
-        Ok((groups, invalid))
+        Ok((linked, invalid))
+    }
+
+    fn unresolved_names(&mut self) -> Result<BTreeSet<String>, Error> {
+        use crate::reconcile::report::FindingKind::{
+            RegistryGroupAmbiguous, RegistryGroupUnresolved,
+        };
+        let open = self.open_findings()?.into_keys();
+        Ok(open
+            .filter(|(kind, _)| matches!(kind, RegistryGroupUnresolved | RegistryGroupAmbiguous))
+            .map(|(_, name)| fold_case(&name))
+            .collect())
     }
 
     fn unread_groups(&mut self) -> Result<BTreeSet<ObjectId>, Error> {

@@ -71,10 +71,10 @@ pub(super) fn apply(conn: &mut Conn) -> Result<Vec<String>, Error> {
         model::check(conn)?;
         Ok(match conn {
             Conn::Postgres(conn) => {
-                names(conn.run_pending_migrations(POSTGRES).map_err(Error::Migration)?)
+                names(&conn.run_pending_migrations(POSTGRES).map_err(Error::Migration)?)
             }
             Conn::Sqlite(conn) => {
-                names(conn.run_pending_migrations(SQLITE).map_err(Error::Migration)?)
+                names(&conn.run_pending_migrations(SQLITE).map_err(Error::Migration)?)
             }
         })
     })
@@ -123,13 +123,13 @@ fn begin_alone(conn: &mut Conn) -> Result<(), Error> {
     }
 }
 
-fn names(versions: Vec<MigrationVersion<'_>>) -> Vec<String> {
+fn names(versions: &[MigrationVersion<'_>]) -> Vec<String> {
     versions.iter().map(ToString::to_string).collect()
 }
 
 fn known(conn: &Conn) -> Result<Vec<String>, Error> {
     fn versions<DB: diesel::backend::Backend>(
-        migrations: Vec<Box<dyn Migration<DB>>>,
+        migrations: &[Box<dyn Migration<DB>>],
     ) -> Vec<String> {
         let mut versions: Vec<String> =
             migrations.iter().map(|migration| migration.name().version().to_string()).collect();
@@ -137,9 +137,11 @@ fn known(conn: &Conn) -> Result<Vec<String>, Error> {
         versions
     }
     match conn {
-        Conn::Postgres(_) => MigrationSource::<diesel::pg::Pg>::migrations(&POSTGRES).map(versions),
+        Conn::Postgres(_) => {
+            MigrationSource::<diesel::pg::Pg>::migrations(&POSTGRES).map(|all| versions(&all))
+        }
         Conn::Sqlite(_) => {
-            MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE).map(versions)
+            MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE).map(|all| versions(&all))
         }
     }
     .map_err(Error::Migration)
@@ -149,14 +151,15 @@ diesel::table! {
     __diesel_schema_migrations (version) { version -> Text, run_on -> Timestamp, }
 }
 
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    found: i64,
+}
+
 /// The applied versions; none where nothing was ever migrated. Reads only: a health
 /// check must not create tables.
 fn applied(conn: &mut Conn) -> Result<Vec<String>, Error> {
-    #[derive(QueryableByName)]
-    struct Found {
-        #[diesel(sql_type = diesel::sql_types::BigInt)]
-        found: i64,
-    }
     let look = match conn {
         Conn::Postgres(_) => {
             "SELECT count(*) AS found FROM pg_class WHERE oid = to_regclass('__diesel_schema_migrations')"

@@ -428,6 +428,7 @@ diesel::define_sql_function! {
 }
 
 /// Which rows of `users` to read.
+#[derive(Clone, Copy)]
 pub(super) enum UsersBy<'a> {
     All,
     ObjectIds(&'a BTreeSet<ObjectId>),

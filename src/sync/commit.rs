@@ -42,7 +42,7 @@ impl Committing<'_> {
         let Observation {
             mode,
             parts,
-            listed_at,
+            drift_at,
             scope,
             question,
             cursor,
@@ -65,7 +65,7 @@ impl Committing<'_> {
             let before = moved.len();
             fold(&mut observed, part, &mut moved, &scope);
             // What lists show beyond what the deltas said is what deltas missed.
-            if generation > 0 && Some(at) == listed_at {
+            if Some(at) == drift_at {
                 drift = moved.len().saturating_sub(before) as u64;
             }
         }
@@ -77,7 +77,7 @@ impl Committing<'_> {
         let totals = tx.totals()?;
         let policy = self.policy();
         let (mut plan, trips) = guard::decide(&world, &policy, &self.settings.limits, totals);
-        self.add_notes(&mut plan, &world, &trips, notes);
+        add_notes(&mut plan, &world, &trips, notes);
         phases.insert(Phase::Plan, timer.elapsed());
 
         let timer = Instant::now();
@@ -135,34 +135,6 @@ impl Committing<'_> {
         }
     }
 
-    /// Findings about the run itself: what reading noted, and that something is held.
-    fn add_notes(
-        &self,
-        plan: &mut crate::reconcile::plan::Plan,
-        world: &World,
-        trips: &[guard::Trip],
-        notes: BTreeMap<(FindingKind, String), Option<String>>,
-    ) {
-        let held = trips.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let held = (!trips.is_empty()).then(|| {
-            format!("{held}; nothing is taken away until the directory comes back or the limits allow it")
-        });
-        let notes =
-            notes.into_iter().chain([((FindingKind::RemovalsHeld, "guard".to_owned()), held)]);
-        for (key, message) in notes {
-            let open = world.open_findings.get(&key);
-            match message {
-                Some(message) if open != Some(&message) => {
-                    plan.raised.insert(key, message);
-                }
-                None if open.is_some() => {
-                    plan.resolved.insert(key);
-                }
-                _ => {}
-            }
-        }
-    }
-
     fn prune(&self, tx: &mut Tx<'_>) -> Result<(), store::Error> {
         if self.run.mode == Mode::Full {
             let limit = self.run.started_at - self.settings.findings_retention;
@@ -170,5 +142,33 @@ impl Committing<'_> {
             tx.prune_runs(limit)?;
         }
         Ok(())
+    }
+}
+
+/// Findings about the run itself: what reading noted, and that something is held.
+fn add_notes(
+    plan: &mut crate::reconcile::plan::Plan,
+    world: &World,
+    trips: &[guard::Trip],
+    notes: BTreeMap<(FindingKind, String), Option<String>>,
+) {
+    let held = trips.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let held = (!trips.is_empty()).then(|| {
+        format!(
+            "{held}; nothing is taken away until the directory comes back or the limits allow it"
+        )
+    });
+    let notes = notes.into_iter().chain([((FindingKind::RemovalsHeld, "guard".to_owned()), held)]);
+    for (key, message) in notes {
+        let open = world.open_findings.get(&key);
+        match message {
+            Some(message) if open != Some(&message) => {
+                plan.raised.insert(key, message);
+            }
+            None if open.is_some() => {
+                plan.resolved.insert(key);
+            }
+            _ => {}
+        }
     }
 }

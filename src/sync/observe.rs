@@ -26,8 +26,8 @@ pub struct Observation {
     pub(super) mode: Mode,
     /// In the order in which they were read.
     pub(super) parts: Vec<Part>,
-    /// Which part is the lists of a full read.
-    pub(super) listed_at: Option<usize>,
+    /// Which part is the lists of a full read that deltas led up to: what it adds is drift.
+    pub(super) drift_at: Option<usize>,
     /// What comes in that was not observed before.
     pub(super) scope: Scope,
     /// What is to be decided.
@@ -51,27 +51,22 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let timer = Instant::now();
     let before = sync.directory.tally();
     let start = sync.store.read(|tx| tx.start()).await?;
-    if let Some(cursor) = &start.cursor
-        && cursor.tenant_id != sync.settings.tenant_id
-    {
-        return Err(crate::store::Error::Tenant {
-            stored: cursor.tenant_id.clone(),
-            configured: sync.settings.tenant_id.clone(),
-        }
-        .into());
-    }
-    let mut reader = Reader::new(sync, &start);
+    start.cursor.as_ref().map_or(Ok(()), |row| row.require_tenant(&sync.settings.tenant_id))?;
+    let roles = sync.directory.token_roles().await?;
+    let shows_hidden =
+        roles.is_none_or(|roles| roles.iter().any(|role| role == "Member.Read.Hidden"));
+    let mut reader = Reader::new(sync, &start, shows_hidden);
+    reader.note_invalid_links();
     let (mode, cursor) = reader.rounds_and_lists(run.mode, usable(sync, &start)).await?;
     reader.complete_scope().await?;
     let question = question(sync, run, mode, &mut reader).await?;
-    let Reader { parts, listed_at, admitted_users, admitted_groups, mut notes, .. } = reader;
-    notes.extend(invalid_links(&start));
+    let Reader { parts, listed_at, followed, admitted_users, admitted_groups, notes, .. } = reader;
     let settings = &sync.settings;
     let admission = |all, ids| if all { Admission::All } else { Admission::Only(ids) };
     Ok(Observation {
         mode,
         parts,
-        listed_at,
+        drift_at: listed_at.filter(|_| followed),
         scope: Scope {
             users: admission(settings.all_users, admitted_users),
             groups: admission(settings.all_groups, admitted_groups),
@@ -83,17 +78,6 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         seconds: timer.elapsed(),
         notes,
         request_id: sync.directory.last_request_id(),
-    })
-}
-
-/// Links whose group cannot be read because its id is none.
-fn invalid_links(
-    start: &Start,
-) -> impl Iterator<Item = ((FindingKind, String), Option<String>)> + '_ {
-    let why = "a link names this row of aad_groups, but its external_id is no object id of a group; nobody gets access by it until it is corrected";
-    start.told_invalid.union(&start.invalid_groups).map(move |id| {
-        let told = start.invalid_groups.contains(id).then(|| why.to_owned());
-        ((FindingKind::GroupIdInvalid, id.clone()), told)
     })
 }
 

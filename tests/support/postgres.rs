@@ -90,7 +90,7 @@ impl Cluster {
             .status()
             .unwrap();
         assert!(made.success(), "initdb failed");
-        let server = guarded(program("postgres"), &data, &socket);
+        let server = guarded(&program("postgres"), &data, &socket);
         let cluster = Self { dir, server };
         cluster.wait(&socket.join(".s.PGSQL.5432"));
         cluster
@@ -105,6 +105,19 @@ impl Cluster {
         while !self.try_psql("postgres", "SELECT 1") {
             assert!(started.elapsed() < Duration::from_secs(30), "PostgreSQL does not answer");
         }
+    }
+
+    /// Ends the server, and with it every connection; the data stays.
+    pub fn stop(&mut self) {
+        drop(self.server.stdin.take());
+        self.server.wait().unwrap();
+    }
+
+    /// Starts a server that was stopped.
+    pub fn restart(&mut self) {
+        let (data, socket) = (self.dir.path().join("data"), self.dir.path().join("socket"));
+        self.server = guarded(&Command::new(programs().join("postgres")), &data, &socket);
+        self.wait(&socket.join(".s.PGSQL.5432"));
     }
 
     pub fn url(&self, database: &str) -> String {
@@ -131,7 +144,7 @@ impl Cluster {
 
 /// A static is never dropped, so the server must end by itself: a shell between us and
 /// it reads a pipe that closes when this process ends, however it ends.
-fn guarded(server: Command, data: &Path, socket: &Path) -> Child {
+fn guarded(server: &Command, data: &Path, socket: &Path) -> Child {
     let script = r#""$0" "$@" & pid=$!; read -r _; kill -INT $pid; wait $pid"#;
     let mut command = Command::new("/bin/sh");
     command

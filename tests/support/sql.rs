@@ -1,44 +1,96 @@
-//! Plain SQL beside the store: what people and other services write, and what they see.
+//! SQL by hand, beside the daemon: to look, to lock, to tamper.
 
 use std::collections::BTreeMap;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Nullable, Text};
 
 use super::world::Database;
 
+/// Every table of a database with its rows as text.
+pub type Dump = BTreeMap<String, Vec<String>>;
+
+/// A connection of our own to the database that a daemon works on.
 #[derive(diesel::MultiConnection)]
-enum Conn {
+pub enum Sql {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
 }
 
 #[derive(QueryableByName)]
-struct Line {
-    #[diesel(sql_type = Text)]
-    line: String,
+struct Cell {
+    #[diesel(sql_type = Nullable<Text>)]
+    cell: Option<String>,
 }
 
-/// Every table of a database with its rows as text, in no order that matters.
-pub type Dump = BTreeMap<String, Vec<String>>;
-
-impl Database {
-    fn connect(&self) -> Conn {
-        match self.url.strip_prefix("sqlite://") {
-            None => Conn::Postgres(PgConnection::establish(&self.url).unwrap()),
+impl Sql {
+    pub fn connect(url: &str) -> Self {
+        match url.strip_prefix("sqlite://") {
             Some(path) => {
                 let mut conn = SqliteConnection::establish(path).unwrap();
-                let set = "PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON;";
-                conn.batch_execute(set).unwrap();
-                Conn::Sqlite(conn)
+                conn.batch_execute("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON").unwrap();
+                Self::Sqlite(conn)
             }
+            None => Self::Postgres(PgConnection::establish(url).unwrap()),
         }
+    }
+
+    pub fn execute(&mut self, sql: &str) {
+        self.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// The column `cell` of every row.
+    pub fn cells(&mut self, sql: &str) -> Vec<String> {
+        let rows: Vec<Cell> =
+            diesel::sql_query(sql).load(self).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        rows.into_iter().map(|row| row.cell.unwrap_or_default()).collect()
+    }
+
+    /// Whether `sql` finds anything as column `cell`.
+    pub fn finds(&mut self, sql: &str) -> bool {
+        !self.cells(sql).is_empty()
+    }
+
+    /// Every row of every table, as text.
+    pub fn dump(&mut self) -> Dump {
+        let tables = match self {
+            Self::Postgres(_) => {
+                "SELECT tablename::text AS cell FROM pg_tables WHERE schemaname = 'public'"
+            }
+            Self::Sqlite(_) => {
+                "SELECT name AS cell FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            }
+        };
+        let tables = self.cells(tables);
+        tables.into_iter().map(|table| (table.clone(), self.rows(&table))).collect()
+    }
+
+    fn rows(&mut self, table: &str) -> Vec<String> {
+        let row = match self {
+            Self::Postgres(_) => format!("{table}::text"),
+            Self::Sqlite(_) => {
+                let columns = format!("SELECT name AS cell FROM pragma_table_info('{table}')");
+                let columns = self.cells(&columns);
+                columns
+                    .iter()
+                    .map(|name| format!("quote({name})"))
+                    .collect::<Vec<_>>()
+                    .join("||','||")
+            }
+        };
+        self.cells(&format!("SELECT {row} AS cell FROM {table} ORDER BY 1"))
+    }
+}
+
+impl Database {
+    fn connect(&self) -> Sql {
+        Sql::connect(&self.url)
     }
 
     /// Runs statements, as another service of the platform would.
     pub fn sql(&self, sql: &str) {
-        self.try_sql(sql).unwrap_or_else(|why| panic!("{why}: {sql}"));
+        self.connect().execute(sql);
     }
 
     /// The same, where the database may refuse.
@@ -48,8 +100,8 @@ impl Database {
 
     /// One line a row: `columns` joined by `|` without nulls, `from` the rest of the query; sorted.
     pub fn lines(&self, columns: &str, from: &str) -> Vec<String> {
-        let sql = format!("SELECT concat_ws('|', {columns}) AS line FROM {from}");
-        let mut lines = query(&mut self.connect(), &sql);
+        let sql = format!("SELECT concat_ws('|', {columns}) AS cell FROM {from}");
+        let mut lines = self.connect().cells(&sql);
         lines.sort();
         lines
     }
@@ -61,36 +113,6 @@ impl Database {
 
     /// Everything there is.
     pub fn dump(&self) -> Dump {
-        let mut conn = self.connect();
-        let tables = match &conn {
-            Conn::Postgres(_) => {
-                "SELECT relname::text AS line FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-            }
-            Conn::Sqlite(_) => {
-                "SELECT name AS line FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-            }
-        };
-        let tables = query(&mut conn, tables);
-        tables.into_iter().map(|table| (table.clone(), rows(&mut conn, &table))).collect()
+        self.connect().dump()
     }
-}
-
-fn query(conn: &mut Conn, sql: &str) -> Vec<String> {
-    let lines: Vec<Line> =
-        diesel::sql_query(sql).load(conn).unwrap_or_else(|error| panic!("{error}: {sql}"));
-    lines.into_iter().map(|row| row.line).collect()
-}
-
-fn rows(conn: &mut Conn, table: &str) -> Vec<String> {
-    let row = match conn {
-        Conn::Postgres(_) => "t::text".to_owned(),
-        Conn::Sqlite(_) => {
-            let columns = format!("SELECT quote(name) AS line FROM pragma_table_info('{table}')");
-            let columns = query(conn, &columns).join(", ").replace('\'', "\"");
-            format!("json_array({columns})")
-        }
-    };
-    let mut rows = query(conn, &format!("SELECT {row} AS line FROM \"{table}\" t"));
-    rows.sort();
-    rows
 }

@@ -36,6 +36,11 @@ pub struct Database {
 }
 
 impl Database {
+    /// A database that somebody else made and takes away.
+    pub fn at(url: String) -> Self {
+        Self { url, _dir: None }
+    }
+
     pub fn new(on: On) -> Self {
         match on {
             On::Postgres => Self { url: postgres::database(), _dir: None },
@@ -81,20 +86,23 @@ impl World {
     }
 
     pub async fn with(on: On, tenant: Tenant, options: Options) -> Self {
-        let world = Self::unmigrated(on, tenant, options);
+        Self::of(Database::new(on), tenant, options).await
+    }
+
+    pub async fn of(database: Database, tenant: Tenant, options: Options) -> Self {
+        let world = Self::unmigrated(database, tenant, options);
         world.store.migrate().await.unwrap();
         world
     }
 
     /// The database is empty; somebody else may fill it first.
     pub fn before_migration(on: On, tenant: Tenant) -> Self {
-        Self::unmigrated(on, tenant, Options::default())
+        Self::unmigrated(Database::new(on), tenant, Options::default())
     }
 
-    fn unmigrated(on: On, tenant: Tenant, mut options: Options) -> Self {
+    fn unmigrated(database: Database, tenant: Tenant, mut options: Options) -> Self {
         options.tenant_id = Uuid::nil();
         let simulator = Simulator::start(tenant, options).unwrap();
-        let database = Database::new(on);
         let store = database.store();
         let settings = Settings {
             tenant_id: TENANT.to_owned(),

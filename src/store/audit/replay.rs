@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::prelude::*;
 use serde_json::Value;
 
-use super::{WRITER, group_json, link_json, member_json, product_json, user_json};
+use super::{WRITER, group_json, link_json, member_json, parse, product_json, user_json};
 use crate::store::load::Which;
 use crate::store::rows::{GroupMemberRow, LinkRow, ProductMemberRow};
 use crate::store::schema::{
@@ -210,12 +210,6 @@ impl Replay {
         }
         Ok(())
     }
-}
-
-fn parse(audit_id: i64, json: Option<Json>) -> Result<Option<Value>, Error> {
-    json.map(|Json(text)| serde_json::from_str(&text))
-        .transpose()
-        .map_err(|error| Error::Corrupt(format!("audit row {audit_id}: {error}")))
 }
 
 fn is_membership(value: Option<&Value>) -> bool {

@@ -1,10 +1,13 @@
 //! The reads of one run, in order, and what they leave to be read.
 
+mod names;
+mod scope;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ALL, is_present, registry_names};
 use crate::directory::{
-    Cursor, GroupFacts, Member, MemberKind, Members, Mode, ObjectId, Seen, UserFacts, fold_case,
+    Cursor, Evidence, GroupFacts, MemberKind, Members, Mode, ObjectId, Seen, Tombstone, UserFacts,
 };
 use crate::graph::{self, Detail, Lookup};
 use crate::reconcile::fold::Part;
@@ -12,6 +15,7 @@ use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{ObservedGroup, Presence};
 use crate::store::{Start, Which};
 use crate::sync::{Error, Sync};
+use scope::joined;
 
 /// Reads, part by part, and remembers what was met.
 pub(super) struct Reader<'s> {
@@ -19,6 +23,8 @@ pub(super) struct Reader<'s> {
     start: &'s Start,
     pub(super) parts: Vec<Part>,
     pub(super) listed_at: Option<usize>,
+    /// Whether deltas were followed up to the lists, so that what lists add is drift.
+    pub(super) followed: bool,
     pub(super) admitted_users: BTreeSet<ObjectId>,
     pub(super) admitted_groups: BTreeSet<ObjectId>,
     pub(super) candidates: BTreeMap<String, BTreeSet<ObjectId>>,
@@ -31,15 +37,18 @@ pub(super) struct Reader<'s> {
     met_groups: BTreeMap<ObjectId, bool>,
     /// Groups whose members this run read, or tried to.
     listed: BTreeSet<ObjectId>,
+    /// Whether hidden memberships are shown to us; if not they look empty (trap 29).
+    shows_hidden: bool,
 }
 
 impl<'s> Reader<'s> {
-    pub(super) const fn new(sync: &'s Sync, start: &'s Start) -> Self {
+    pub(super) const fn new(sync: &'s Sync, start: &'s Start, shows_hidden: bool) -> Self {
         Self {
             sync,
             start,
             parts: Vec::new(),
             listed_at: None,
+            followed: false,
             admitted_users: BTreeSet::new(),
             admitted_groups: BTreeSet::new(),
             candidates: BTreeMap::new(),
@@ -49,6 +58,7 @@ impl<'s> Reader<'s> {
             met_users: BTreeMap::new(),
             met_groups: BTreeMap::new(),
             listed: BTreeSet::new(),
+            shows_hidden,
         }
     }
 
@@ -66,7 +76,10 @@ impl<'s> Reader<'s> {
                     self.look_up_stored().await?;
                     return Ok((Mode::Delta, next));
                 }
-                Ok(next) => cursor = Some(next),
+                Ok(next) => {
+                    self.followed = true;
+                    cursor = Some(next);
+                }
                 // The same run starts again from nothing: what is gone is found by id.
                 Err(graph::Error::CursorLost(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -208,8 +221,7 @@ impl<'s> Reader<'s> {
                        met: &BTreeMap<ObjectId, bool>| {
             stored
                 .filter(|(id, presence)| {
-                    !met.contains_key(id)
-                        && !matches!(presence, Presence::Gone(crate::directory::Tombstone::Hard, _))
+                    !met.contains_key(id) && !matches!(presence, Presence::Gone(Tombstone::Hard, _))
                 })
                 .map(|(id, _)| id)
                 .collect::<Vec<_>>()
@@ -243,12 +255,32 @@ impl<'s> Reader<'s> {
         roots
     }
 
+    /// Whether a group hides its members, as last heard of it.
+    fn hides_members(&self, part: &Part, group: ObjectId) -> bool {
+        let heard = std::iter::once(part).chain(self.parts.iter().rev());
+        let facts = heard.filter_map(|part| match part.groups.get(&group) {
+            Some(Seen::Present(facts)) => Some(facts),
+            _ => None,
+        });
+        let stored = self.stored_groups.get(&group).map(|group| &group.facts);
+        facts.chain(stored).next().is_some_and(|facts| facts.hidden_membership)
+    }
+
     fn add_lists(&mut self, part: &mut Part, lists: graph::MemberLists) {
         let graph::MemberLists { lists, users, groups } = lists;
         for (group, list) in lists {
             self.listed.insert(group);
             let subject = group.to_string();
+            let hidden = !self.shows_hidden && self.hides_members(part, group);
+            let told = hidden.then(|| HIDDEN.to_owned());
+            self.notes.insert((FindingKind::PermissionMissing, subject.clone()), told);
             match list {
+                // Empty is what a hidden membership looks like without the right to see
+                // it: no proof that anybody left.
+                Lookup::Complete(members) if hidden && members.is_empty() => {
+                    self.admitted_groups.insert(group);
+                    part.failed.insert(group);
+                }
                 Lookup::Complete(members) => {
                     self.admitted_groups.insert(group);
                     self.notes.insert((FindingKind::GroupStale, subject), None);
@@ -274,178 +306,13 @@ impl<'s> Reader<'s> {
             part.groups.entry(id).or_insert(Seen::Present(facts));
         }
     }
-
-    /// Reads these groups, their members, and what is nested in them, to the bottom.
-    async fn read_groups(&mut self, groups: BTreeSet<ObjectId>) -> Result<(), Error> {
-        let mut open = groups;
-        loop {
-            open.retain(|id| !self.listed.contains(id));
-            if open.is_empty() {
-                return Ok(());
-            }
-            let unknown: Vec<ObjectId> =
-                open.iter().filter(|id| self.met_groups.get(id) != Some(&true)).copied().collect();
-            let directory = &self.sync.directory;
-            let facts = directory.groups_by_id(&unknown).await?;
-            let gone: BTreeSet<ObjectId> =
-                facts.iter().filter(|(_, seen)| !is_present(seen)).map(|(id, _)| *id).collect();
-            let ids: Vec<ObjectId> = open.difference(&gone).copied().collect();
-            let lists = directory.members(&ids, self.detail()).await?;
-            self.listed.extend(&gone);
-            self.admitted_groups.extend(&open);
-            let mut part = Part { groups: facts, ..Part::default() };
-            self.add_lists(&mut part, lists);
-            open = nested(&part).filter(|id| !self.is_read(*id)).collect();
-            self.take(part);
-        }
-    }
-
-    /// Whether the members of a group are known: read in this run, or followed since
-    /// an earlier one.
-    fn is_read(&self, id: ObjectId) -> bool {
-        use crate::reconcile::world::MemberRead;
-        self.listed.contains(&id)
-            || self
-                .stored_groups
-                .get(&id)
-                .is_some_and(|group| group.members == MemberRead::Complete)
-                && self.listed_at.is_none()
-    }
-
-    /// Reads what entered the scope: by configuration, by a link, by nesting, by coming
-    /// back. Costs nothing where nothing did.
-    pub(super) async fn complete_scope(&mut self) -> Result<(), Error> {
-        if self.listed_at.is_none() {
-            self.resolve_names().await?;
-        }
-        let mut entering: BTreeSet<ObjectId> = BTreeSet::new();
-        let all = self.sync.settings.all_groups;
-        for (id, exists) in &self.met_groups {
-            let stored = self.stored_groups.get(id);
-            let returned = stored.is_some_and(|group| !group.presence.is_present());
-            if *exists && (returned || (stored.is_none() && all)) {
-                entering.insert(*id);
-            }
-        }
-        let roots = self.roots();
-        entering.extend(roots.into_iter().filter(|id| !self.stored_groups.contains_key(id)));
-        let unread = self.start.unread_groups.iter();
-        entering.extend(unread.filter(|id| self.met_groups.get(id) != Some(&false)));
-        let children: Vec<ObjectId> = self
-            .parts
-            .iter()
-            .flat_map(|part| {
-                part.members
-                    .iter()
-                    .filter(|(group, _)| self.in_scope(**group))
-                    .flat_map(|(_, m)| joined_in(m))
-            })
-            .filter(|member| member.kind == MemberKind::Group && !self.in_scope(member.id))
-            .map(|member| member.id)
-            .collect();
-        entering.extend(children);
-        self.read_groups(entering).await?;
-        self.read_users().await
-    }
-
-    fn in_scope(&self, group: ObjectId) -> bool {
-        self.stored_groups.contains_key(&group) || self.admitted_groups.contains(&group)
-    }
-
-    /// Members who are not known yet, and the groups of whoever came back.
-    async fn read_users(&mut self) -> Result<(), Error> {
-        let mut unknown: BTreeSet<ObjectId> = BTreeSet::new();
-        for part in &self.parts {
-            for (_, members) in part.members.iter().filter(|(group, _)| self.in_scope(**group)) {
-                let users = joined_in(members).filter(|member| member.kind == MemberKind::User);
-                unknown.extend(users.map(|member| member.id));
-            }
-        }
-        let unseen: BTreeSet<ObjectId> = unknown
-            .iter()
-            .filter(|id| !self.stored_users.contains_key(id) && !self.met_users.contains_key(id))
-            .copied()
-            .collect();
-        if self.listed_at.is_none() && !unseen.is_empty() {
-            self.load_stored(unseen, BTreeSet::new()).await?;
-        }
-        // Who is a member of a group in scope is in scope.
-        self.admitted_users.extend(&unknown);
-        let ask: Vec<ObjectId> = unknown
-            .into_iter()
-            .filter(|id| !self.stored_users.contains_key(id) && !self.met_users.contains_key(id))
-            .collect();
-        let returned: Vec<ObjectId> = self
-            .met_users
-            .iter()
-            .filter(|(id, exists)| {
-                **exists && self.stored_users.get(id).is_some_and(|presence| !presence.is_present())
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        let directory = &self.sync.directory;
-        let (users, groups_of) =
-            tokio::try_join!(directory.users_by_id(&ask), directory.groups_of(&returned))?;
-        if users.is_empty() && groups_of.is_empty() {
-            return Ok(());
-        }
-        let mut part = Part { users, ..Part::default() };
-        for (user, groups) in groups_of {
-            if let Lookup::Complete(groups) = groups {
-                part.groups_of.insert(user, groups);
-            }
-        }
-        self.take(part);
-        Ok(())
-    }
-
-    /// Asks which groups have the names of the registry: all in a full run, else those
-    /// that a round brought up and those never asked for.
-    async fn resolve_names(&mut self) -> Result<(), Error> {
-        let names = registry_names(self.sync);
-        let mut asked: BTreeSet<String> = BTreeSet::new();
-        if self.listed_at.is_some() {
-            asked.extend(names.keys().cloned());
-        } else {
-            for part in &self.parts {
-                for (id, seen) in &part.groups {
-                    let Seen::Present(GroupFacts { display_name: Some(name), .. }) = seen else {
-                        continue;
-                    };
-                    let key = fold_case(name);
-                    if self.start.group_bindings.get(&key) != Some(id) && names.contains_key(&key) {
-                        asked.insert(key);
-                    }
-                }
-            }
-            let known = |key: &String| {
-                self.start.group_bindings.contains_key(key)
-                    || self.start.unresolved_names.contains(key.as_str())
-            };
-            asked.extend(names.keys().filter(|key| !known(key)).cloned());
-        }
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let wanted: Vec<String> = asked.iter().map(|key| names[key].clone()).collect();
-        let found = self.sync.directory.groups_by_name(&wanted).await?;
-        let mut ids = BTreeSet::new();
-        for (name, groups) in found {
-            let groups: BTreeSet<ObjectId> = groups.into_iter().map(|(id, _)| id).collect();
-            ids.extend(&groups);
-            self.candidates.insert(fold_case(&name), groups);
-        }
-        if self.listed_at.is_none() {
-            self.load_stored(BTreeSet::new(), ids).await?;
-        }
-        Ok(())
-    }
 }
 
-const SOFT: Seen<UserFacts> =
-    Seen::Gone(crate::directory::Tombstone::Soft, crate::directory::Evidence::ConfirmedById);
-const SOFT_GROUP: Seen<GroupFacts> =
-    Seen::Gone(crate::directory::Tombstone::Soft, crate::directory::Evidence::ConfirmedById);
+/// What to do about a membership that is not shown.
+const HIDDEN: &str = "its membership is hidden and looks empty to us; grant Member.Read.Hidden to the application. Nobody loses anything by it meanwhile";
+
+const SOFT: Seen<UserFacts> = Seen::Gone(Tombstone::Soft, Evidence::ConfirmedById);
+const SOFT_GROUP: Seen<GroupFacts> = Seen::Gone(Tombstone::Soft, Evidence::ConfirmedById);
 
 fn present<T>(objects: BTreeMap<ObjectId, T>) -> BTreeMap<ObjectId, Seen<T>> {
     objects.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect()
@@ -460,21 +327,4 @@ fn allowed(
         Err(graph::Error::Forbidden(_)) => Ok(BTreeSet::new()),
         other => other,
     }
-}
-
-fn joined_in(members: &Members) -> Box<dyn Iterator<Item = Member> + '_> {
-    match members {
-        Members::Complete(list) => Box::new(list.iter().copied()),
-        Members::Changes(changes) => {
-            Box::new(changes.iter().filter(|(_, joined)| **joined).map(|(member, _)| *member))
-        }
-    }
-}
-
-fn joined(part: &Part) -> impl Iterator<Item = Member> {
-    part.members.values().flat_map(joined_in)
-}
-
-fn nested(part: &Part) -> impl Iterator<Item = ObjectId> {
-    joined(part).filter(|member| member.kind == MemberKind::Group).map(|member| member.id)
 }

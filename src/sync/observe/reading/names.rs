@@ -1,0 +1,62 @@
+//! Which groups have the names of the product registry.
+
+use std::collections::BTreeSet;
+
+use super::{Reader, registry_names};
+use crate::directory::{GroupFacts, ObjectId, Seen, fold_case};
+use crate::reconcile::report::FindingKind;
+use crate::sync::Error;
+
+impl Reader<'_> {
+    /// Links to rows whose `external_id` is no object id lead nowhere: said, not guessed.
+    pub(in crate::sync::observe) fn note_invalid_links(&mut self) {
+        for (subject, linked) in &self.start.invalid_links {
+            let told = linked.then(|| {
+                "a link names this row of aad_groups, but its external_id is no object id; correct or remove it".to_owned()
+            });
+            self.notes.insert((FindingKind::GroupIdInvalid, subject.clone()), told);
+        }
+    }
+
+    /// Asks which groups have the names of the registry: all in a full run, else those
+    /// that a round brought up and those never asked for.
+    pub(super) async fn resolve_names(&mut self) -> Result<(), Error> {
+        let names = registry_names(self.sync);
+        let mut asked: BTreeSet<String> = BTreeSet::new();
+        if self.listed_at.is_some() {
+            asked.extend(names.keys().cloned());
+        } else {
+            for part in &self.parts {
+                for (id, seen) in &part.groups {
+                    let Seen::Present(GroupFacts { display_name: Some(name), .. }) = seen else {
+                        continue;
+                    };
+                    let key = fold_case(name);
+                    if self.start.group_bindings.get(&key) != Some(id) && names.contains_key(&key) {
+                        asked.insert(key);
+                    }
+                }
+            }
+            let known = |key: &String| {
+                self.start.group_bindings.contains_key(key)
+                    || self.start.unresolved_names.contains(key.as_str())
+            };
+            asked.extend(names.keys().filter(|key| !known(key)).cloned());
+        }
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<String> = asked.iter().map(|key| names[key].clone()).collect();
+        let found = self.sync.directory.groups_by_name(&wanted).await?;
+        let mut ids = BTreeSet::new();
+        for (name, groups) in found {
+            let groups: BTreeSet<ObjectId> = groups.into_iter().map(|(id, _)| id).collect();
+            ids.extend(&groups);
+            self.candidates.insert(fold_case(&name), groups);
+        }
+        if self.listed_at.is_none() {
+            self.load_stored(BTreeSet::new(), ids).await?;
+        }
+        Ok(())
+    }
+}

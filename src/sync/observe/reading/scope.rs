@@ -1,0 +1,154 @@
+//! What enters the scope in a run: by configuration, by a link, by nesting, by coming back.
+//!
+//! Reads by id and by list what the delta rounds do not tell; nothing where nothing entered.
+
+use std::collections::BTreeSet;
+
+use super::{Reader, is_present};
+use crate::directory::{Member, MemberKind, Members, ObjectId};
+use crate::graph::Lookup;
+use crate::reconcile::fold::Part;
+use crate::reconcile::world::MemberRead;
+use crate::sync::Error;
+
+impl Reader<'_> {
+    /// Reads these groups, their members, and what is nested in them, to the bottom.
+    pub(super) async fn read_groups(&mut self, groups: BTreeSet<ObjectId>) -> Result<(), Error> {
+        let mut open = groups;
+        loop {
+            open.retain(|id| !self.listed.contains(id));
+            if open.is_empty() {
+                return Ok(());
+            }
+            let unknown: Vec<ObjectId> =
+                open.iter().filter(|id| self.met_groups.get(id) != Some(&true)).copied().collect();
+            let directory = &self.sync.directory;
+            let facts = directory.groups_by_id(&unknown).await?;
+            let gone: BTreeSet<ObjectId> =
+                facts.iter().filter(|(_, seen)| !is_present(seen)).map(|(id, _)| *id).collect();
+            let ids: Vec<ObjectId> = open.difference(&gone).copied().collect();
+            let lists = directory.members(&ids, self.detail()).await?;
+            self.listed.extend(&gone);
+            self.admitted_groups.extend(&open);
+            let mut part = Part { groups: facts, ..Part::default() };
+            self.add_lists(&mut part, lists);
+            open = nested(&part).filter(|id| !self.is_read(*id)).collect();
+            self.take(part);
+        }
+    }
+
+    /// Whether the members of a group are known: read in this run, or followed since
+    /// an earlier one.
+    fn is_read(&self, id: ObjectId) -> bool {
+        self.listed.contains(&id)
+            || self
+                .stored_groups
+                .get(&id)
+                .is_some_and(|group| group.members == MemberRead::Complete)
+                && self.listed_at.is_none()
+    }
+
+    /// Reads what entered the scope: by configuration, by a link, by nesting, by coming
+    /// back. Costs nothing where nothing did.
+    pub(in crate::sync::observe) async fn complete_scope(&mut self) -> Result<(), Error> {
+        if self.listed_at.is_none() {
+            self.resolve_names().await?;
+        }
+        let mut entering: BTreeSet<ObjectId> = BTreeSet::new();
+        let all = self.sync.settings.all_groups;
+        for (id, exists) in &self.met_groups {
+            let stored = self.stored_groups.get(id);
+            let returned = stored.is_some_and(|group| !group.presence.is_present());
+            if *exists && (returned || (stored.is_none() && all)) {
+                entering.insert(*id);
+            }
+        }
+        let roots = self.roots();
+        entering.extend(roots.into_iter().filter(|id| !self.stored_groups.contains_key(id)));
+        let unread = self.start.unread_groups.iter();
+        entering.extend(unread.filter(|id| self.met_groups.get(id) != Some(&false)));
+        let children: Vec<ObjectId> = self
+            .parts
+            .iter()
+            .flat_map(|part| {
+                part.members
+                    .iter()
+                    .filter(|(group, _)| self.in_scope(**group))
+                    .flat_map(|(_, m)| joined_in(m))
+            })
+            .filter(|member| member.kind == MemberKind::Group && !self.in_scope(member.id))
+            .map(|member| member.id)
+            .collect();
+        entering.extend(children);
+        self.read_groups(entering).await?;
+        self.read_users().await
+    }
+
+    fn in_scope(&self, group: ObjectId) -> bool {
+        self.stored_groups.contains_key(&group) || self.admitted_groups.contains(&group)
+    }
+
+    /// Members who are not known yet, and the groups of whoever came back.
+    async fn read_users(&mut self) -> Result<(), Error> {
+        let mut unknown: BTreeSet<ObjectId> = BTreeSet::new();
+        for part in &self.parts {
+            for (_, members) in part.members.iter().filter(|(group, _)| self.in_scope(**group)) {
+                let users = joined_in(members).filter(|member| member.kind == MemberKind::User);
+                unknown.extend(users.map(|member| member.id));
+            }
+        }
+        let unseen: BTreeSet<ObjectId> = unknown
+            .iter()
+            .filter(|id| !self.stored_users.contains_key(id) && !self.met_users.contains_key(id))
+            .copied()
+            .collect();
+        if self.listed_at.is_none() && !unseen.is_empty() {
+            self.load_stored(unseen, BTreeSet::new()).await?;
+        }
+        // Who is a member of a group in scope is in scope.
+        self.admitted_users.extend(&unknown);
+        let ask: Vec<ObjectId> = unknown
+            .into_iter()
+            .filter(|id| !self.stored_users.contains_key(id) && !self.met_users.contains_key(id))
+            .collect();
+        let returned: Vec<ObjectId> = self
+            .met_users
+            .iter()
+            .filter(|(id, exists)| {
+                **exists && self.stored_users.get(id).is_some_and(|presence| !presence.is_present())
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        let directory = &self.sync.directory;
+        let (users, groups_of) =
+            tokio::try_join!(directory.users_by_id(&ask), directory.groups_of(&returned))?;
+        if users.is_empty() && groups_of.is_empty() {
+            return Ok(());
+        }
+        let mut part = Part { users, ..Part::default() };
+        for (user, groups) in groups_of {
+            if let Lookup::Complete(groups) = groups {
+                part.groups_of.insert(user, groups);
+            }
+        }
+        self.take(part);
+        Ok(())
+    }
+}
+
+fn joined_in(members: &Members) -> Box<dyn Iterator<Item = Member> + '_> {
+    match members {
+        Members::Complete(list) => Box::new(list.iter().copied()),
+        Members::Changes(changes) => {
+            Box::new(changes.iter().filter(|(_, joined)| **joined).map(|(member, _)| *member))
+        }
+    }
+}
+
+pub(super) fn joined(part: &Part) -> impl Iterator<Item = Member> {
+    part.members.values().flat_map(joined_in)
+}
+
+fn nested(part: &Part) -> impl Iterator<Item = ObjectId> {
+    joined(part).filter(|member| member.kind == MemberKind::Group).map(|member| member.id)
+}

@@ -1,0 +1,65 @@
+//! Several processes on one database: daemons, and commands beside them.
+
+use rustix::process::Signal;
+
+use crate::killed::Latch;
+use crate::stage::{Stage, small, until};
+use crate::support::world::On;
+
+#[tokio::test]
+async fn a_second_daemon_is_refused_and_the_first_goes_on() {
+    let stage = Stage::new(On::Sqlite, small(95)).await;
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    let told = stage.tell(&["run"]).await;
+    assert_eq!(told.code, 2, "{told:?}");
+    assert!(told.err.contains("another daemon works on this database"), "{told:?}");
+    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "unchanged");
+    daemon.stop().await;
+    let next = stage.start().await;
+    assert_ne!(next.first_run().await.outcome, "failed", "the lock went with its holder");
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn commands_work_beside_the_daemon() {
+    for on in [On::Sqlite, On::Postgres] {
+        let stage = Stage::new(on, small(96)).await;
+        let daemon = stage.start().await;
+        daemon.first_run().await;
+        for args in [
+            &["sync"][..],
+            &["sync", "--full"],
+            &["sync", "--dry-run"],
+            &["check"],
+            &["migrate", "--check"],
+            &["migrate"],
+            &["status"],
+            &["audit", "verify"],
+        ] {
+            daemon.signal(Signal::USR1);
+            stage.ask(args).await;
+        }
+        assert_ne!(daemon.turn(Signal::USR1).await.outcome, "failed");
+        stage.assert_converged().await;
+        daemon.stop().await;
+    }
+}
+
+/// Whoever comes second reads and plans again; nobody is told to.
+#[tokio::test]
+async fn two_runs_at_once_both_succeed() {
+    let stage = Stage::new(On::Postgres, small(97)).await;
+    let mut latch = Latch::close(&stage);
+    let mut both = [stage.begin(&["sync"]), stage.begin(&["sync", "--full"])];
+    latch.is_reached().await;
+    let waits = "SELECT CAST(pid AS text) AS cell FROM pg_locks \
+                 WHERE NOT granted AND locktype = 'advisory'";
+    let mut sql = stage.sql();
+    until("the other one waits", async || sql.finds(waits).then_some(())).await;
+    latch.open();
+    for run in &mut both {
+        assert_eq!(run.exit_code().await, 0, "{}", run.printed());
+    }
+    stage.assert_converged().await;
+}

@@ -1,0 +1,83 @@
+//! `sync` in its forms, and the commands that talk to a daemon.
+
+use graph_simulator::random_edit;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::process::run_ids;
+use crate::stage::{Stage, small};
+use crate::support::world::BOTH;
+
+#[tokio::test]
+async fn sync_mirrors_and_a_dry_run_writes_nothing() {
+    for on in BOTH {
+        let stage = Stage::new(on, small(60)).await;
+        let empty = stage.sql().dump();
+        let dry = stage.ask(&["sync", "--dry-run"]).await;
+        assert_eq!(stage.sql().dump(), empty, "{on:?}");
+        let told = stage.ask(&["sync"]).await;
+        let summary = |text: &str| {
+            let line = text.lines().last().unwrap();
+            line.split(';').next().unwrap().to_owned()
+        };
+        assert_eq!(summary(&dry), summary(&told), "what would be done is what is done");
+        assert!(dry.lines().count() > 100, "a line for each change: {dry}");
+        stage.assert_converged().await;
+
+        let mut rng = ChaCha8Rng::seed_from_u64(60);
+        stage
+            .world
+            .simulator
+            .edit(|tenant| (0..10).for_each(|_| drop(random_edit(tenant, &mut rng))));
+        let before = stage.sql().dump();
+        for args in [&["sync", "--dry-run"][..], &["sync", "--full", "--dry-run"]] {
+            stage.ask(args).await;
+            assert_eq!(stage.sql().dump(), before, "{on:?} {args:?}");
+        }
+        stage.ask(&["sync"]).await;
+        stage.assert_converged().await;
+        assert!(stage.ask(&["sync", "--dry-run"]).await.contains("nothing would change"));
+        let full = stage.ask(&["sync", "--full"]).await;
+        assert!(full.contains("full run unchanged: no change"), "{full}");
+    }
+}
+
+#[tokio::test]
+async fn resync_and_status_talk_to_the_running_daemon() {
+    let stage = Stage::new(BOTH[0], small(61)).await;
+    for args in [&["resync"][..], &["status"]] {
+        let told = stage.tell(args).await;
+        assert_eq!(told.code, 1, "{told:?}");
+        assert!(told.err.contains("no daemon answers"), "{told:?}");
+    }
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    for (args, mode) in [(&["resync"][..], "delta"), (&["resync", "--full"], "full")] {
+        let known = run_ids(&daemon.status().await);
+        let told = stage.ask(args).await;
+        assert!(
+            told.contains(&format!("process {} was asked for a {mode} run", daemon.pid())),
+            "{told}"
+        );
+        let run = daemon.run_unlike(&known).await;
+        assert_eq!(run.trigger, "signal");
+        assert_eq!(daemon.status().await.last[mode], run);
+    }
+    let json = stage.ask(&["status", "--json"]).await;
+    let told: nexus_dirsync::daemon::Status = serde_json::from_str(&json).unwrap();
+    assert_eq!(told, daemon.status().await);
+    let text = stage.ask(&["status"]).await;
+    for part in ["leads", "last delta", "last full", "unchanged", "keeps"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn completions_are_for_this_program() {
+    let stage = Stage::new(BOTH[0], small(62)).await;
+    let script = stage.ask(&["completions", "bash"]).await;
+    for word in ["nexus-dirsync", "resync", "--dry-run", "complete -F"] {
+        assert!(script.contains(word), "{word}");
+    }
+}

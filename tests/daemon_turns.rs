@@ -1,0 +1,376 @@
+//! The run loop under paused time: coalescing, stopping, leading, reloading.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nexus_dirsync::config::{Config, Problems, Sources};
+use nexus_dirsync::daemon::{
+    Board, Clock, Heartbeat, Refusal, Request, Requests, Runner, Shutdown, Status, Stopper, Turns,
+};
+use nexus_dirsync::directory::Mode::{self, Delta, Full};
+use nexus_dirsync::metrics::Metrics;
+use nexus_dirsync::reconcile::report::{Failure, Outcome, Reading, Removals, Report, Trigger};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+const READ: Duration = Duration::from_mins(1);
+const COMMIT: Duration = Duration::from_secs(5);
+
+type Log<T> = Arc<Mutex<Vec<T>>>;
+
+/// Reads for a minute, commits for five seconds, and writes down what happened.
+struct Slow {
+    began: Log<Request>,
+    page_sizes: Log<u32>,
+    commits: Log<()>,
+    /// What `lead` answers, one by one; the last answer stays.
+    leads: VecDeque<bool>,
+    config: Arc<Config>,
+    outcome: Outcome,
+}
+
+impl Runner for Slow {
+    async fn run(&mut self, request: Request, stop: &Shutdown) -> Report {
+        self.began.lock().expect("a log").push(request);
+        self.page_sizes.lock().expect("a log").push(self.config.graph.page_size);
+        match stop.unless_stopped(sleep(READ)).await {
+            Ok(()) => {
+                sleep(COMMIT).await;
+                self.commits.lock().expect("a log").push(());
+                report(request, self.outcome, None)
+            }
+            Err(why) => report(request, Outcome::Interrupted, Some(why.to_string())),
+        }
+    }
+
+    fn reload(&mut self, config: Arc<Config>) -> Result<(), Refusal> {
+        self.config = config;
+        Ok(())
+    }
+
+    async fn lead(&mut self) -> bool {
+        if self.leads.len() > 1 { self.leads.pop_front() } else { self.leads.front().copied() }
+            .unwrap_or(true)
+    }
+}
+
+fn report(request: Request, outcome: Outcome, failure: Option<String>) -> Report {
+    let now = DateTime::UNIX_EPOCH;
+    Report {
+        run_id: Uuid::nil(),
+        mode: request.mode,
+        trigger: request.trigger,
+        started_at: now,
+        finished_at: now + TimeDelta::seconds(65),
+        outcome,
+        changes: BTreeMap::new(),
+        drift: 0,
+        withheld: Removals::default(),
+        totals: None,
+        reading: Reading::default(),
+        phases: BTreeMap::new(),
+        findings: BTreeMap::new(),
+        failure: failure.map(|message| Failure { kind: "stopped", message }),
+    }
+}
+
+fn config(pairs: &[(&str, &str)]) -> Result<Config, Problems> {
+    let base = [
+        ("IDENTITY__KIND", "azure_cli"),
+        ("IDENTITY__TENANT_ID", "11111111-2222-3333-4444-555555555555"),
+        ("SCHEDULE__STARTUP", "false"),
+    ];
+    let environment = base
+        .iter()
+        .chain(pairs)
+        .map(|(key, value)| (format!("DIRSYNC__{key}"), OsString::from(value)))
+        .collect();
+    Config::load(&Sources { file: None, environment })
+}
+
+/// A daemon's loop with everything a test looks at.
+struct World {
+    requests: Requests,
+    stopper: Stopper,
+    status: watch::Receiver<Status>,
+    heartbeat: Heartbeat,
+    metrics: Arc<Metrics>,
+    began: Log<Request>,
+    page_sizes: Log<u32>,
+    commits: Log<()>,
+    next_config: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
+    started: Instant,
+    turns: JoinHandle<()>,
+}
+
+struct Setup {
+    pairs: &'static [(&'static str, &'static str)],
+    leads: &'static [bool],
+    outcome: Outcome,
+}
+
+const PLAIN: Setup = Setup { pairs: &[], leads: &[true], outcome: Outcome::Unchanged };
+
+impl World {
+    fn start(setup: &Setup) -> Self {
+        let first = Arc::new(config(setup.pairs).expect("a good configuration"));
+        let (stopper, shutdown) = Shutdown::channel();
+        let metrics = Arc::new(Metrics::new());
+        let began_at = Instant::now();
+        let clock = Clock::new(move || {
+            DateTime::<Utc>::UNIX_EPOCH + TimeDelta::from_std(began_at.elapsed()).expect("short")
+        });
+        let board = Arc::new(Board::new(Arc::clone(&metrics), clock));
+        let next_config = Arc::<Mutex<Vec<(&str, &str)>>>::default();
+        let source = Arc::clone(&next_config);
+        let (began, page_sizes, commits) = (Log::default(), Log::default(), Log::default());
+        let runner = Slow {
+            began: Arc::clone(&began),
+            page_sizes: Arc::clone(&page_sizes),
+            commits: Arc::clone(&commits),
+            leads: setup.leads.iter().copied().collect(),
+            config: Arc::clone(&first),
+            outcome: setup.outcome,
+        };
+        let requests = Requests::default();
+        let heartbeat = Heartbeat::default();
+        let status = board.watch();
+        let turns = Turns {
+            runner,
+            requests: requests.clone(),
+            shutdown,
+            config: watch::Sender::new(first),
+            load: Arc::new(move || config(&source.lock().expect("pairs"))),
+            apply: Box::new(|_| {}),
+            board,
+            heartbeat: heartbeat.clone(),
+            leader: false,
+        };
+        let turns = tokio::spawn(turns.run());
+        let started = Instant::now();
+        Self {
+            requests,
+            stopper,
+            status,
+            heartbeat,
+            metrics,
+            began,
+            page_sizes,
+            commits,
+            next_config,
+            started,
+            turns,
+        }
+    }
+
+    fn ask(&self, mode: Mode, trigger: Trigger) {
+        self.requests.ask(Request { mode, trigger });
+    }
+
+    fn began(&self) -> Vec<(Mode, Trigger)> {
+        let began = self.began.lock().expect("a log");
+        began.iter().map(|request| (request.mode, request.trigger)).collect()
+    }
+
+    async fn stop(self) -> u64 {
+        self.stopper.stop();
+        self.turns.await.expect("no panic");
+        self.started.elapsed().as_secs()
+    }
+}
+
+fn seconds(seconds: u64) -> impl Future<Output = ()> {
+    sleep(Duration::from_secs(seconds))
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_number_of_requests_during_a_run_make_exactly_one_more() {
+    let world = World::start(&PLAIN);
+    world.ask(Delta, Trigger::Schedule);
+    seconds(10).await;
+    for _ in 0..100 {
+        world.ask(Delta, Trigger::Schedule);
+    }
+    seconds(600).await;
+    assert_eq!(world.began(), [(Delta, Trigger::Schedule); 2]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn full_beats_delta_and_the_strongest_cause_is_remembered() {
+    use Trigger::{Command, Schedule, Signal, Startup};
+    for (asked, expected) in [
+        (&[(Delta, Schedule), (Full, Schedule)][..], (Full, Schedule)),
+        (&[(Full, Schedule), (Delta, Signal)], (Full, Signal)),
+        (&[(Delta, Signal), (Full, Startup), (Delta, Schedule)], (Full, Signal)),
+        (&[(Delta, Startup), (Delta, Command)], (Delta, Command)),
+        (&[(Delta, Startup), (Delta, Schedule)], (Delta, Startup)),
+    ] {
+        let world = World::start(&PLAIN);
+        for (mode, trigger) in asked {
+            world.ask(*mode, *trigger);
+        }
+        seconds(300).await;
+        assert_eq!(world.began(), [expected], "{asked:?}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_abandons_reading_but_never_a_commit() {
+    for (stop_after, commits, ends_after) in [(0, 0, 0), (30, 0, 30), (62, 1, 65), (100, 1, 100)] {
+        let world = World::start(&PLAIN);
+        world.ask(Delta, Trigger::Schedule);
+        seconds(stop_after).await;
+        let done = Arc::clone(&world.commits);
+        let ended = world.stop().await;
+        assert_eq!(done.lock().expect("a log").len(), commits, "stopped after {stop_after} s");
+        assert_eq!(ended, ends_after, "stopped after {stop_after} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_reads_too_long_is_given_up_and_names_its_setting() {
+    let setup = Setup { pairs: &[("SCHEDULE__RUN_TIMEOUT", "20s")], ..PLAIN };
+    let world = World::start(&setup);
+    world.ask(Full, Trigger::Schedule);
+    seconds(25).await;
+    let status = world.status.borrow().clone();
+    assert_eq!(status.last["full"].outcome, "interrupted");
+    assert_eq!(status.running, None);
+    assert_eq!(
+        nexus_dirsync::daemon::Stopped::TimedOut { allowed: Duration::from_secs(20) }.to_string(),
+        "reading took longer than schedule.run_timeout (20s)"
+    );
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn status_and_metrics_tell_the_same() {
+    let world = World::start(&Setup { outcome: Outcome::Failed, ..PLAIN });
+    world.ask(Full, Trigger::Signal);
+    seconds(30).await;
+    assert_eq!(
+        world.status.borrow().running.as_ref().map(|run| run.mode.clone()).as_deref(),
+        Some("full")
+    );
+    assert!(world.metrics.render().contains("dirsync_run_in_progress 1\n"));
+    seconds(60).await;
+    world.ask(Full, Trigger::Signal);
+    seconds(90).await;
+    let text = world.metrics.render();
+    assert_eq!(world.status.borrow().consecutive_failures, 2);
+    for line in [
+        "dirsync_consecutive_failures 2\n",
+        "dirsync_runs_total{mode=\"full\",outcome=\"failed\",trigger=\"signal\"} 2\n",
+        "dirsync_run_in_progress 0\n",
+        "dirsync_last_success_timestamp_seconds{mode=\"full\"} 0\n",
+        "dirsync_last_attempt_timestamp_seconds{mode=\"full\"} 90\n",
+        "dirsync_leader 1\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_runs_nothing_and_catches_up_when_it_takes_over() {
+    let setup = Setup {
+        pairs: &[("SCHEDULE__STARTUP", "true")],
+        leads: &[false, false, false, false, false, true],
+        ..PLAIN
+    };
+    let world = World::start(&setup);
+    seconds(1).await;
+    assert!(!world.status.borrow().leader);
+    world.ask(Full, Trigger::Schedule);
+    seconds(1).await;
+    assert_eq!(world.began(), []);
+    seconds(60).await;
+    assert!(world.status.borrow().leader);
+    assert_eq!(world.began(), [(Delta, Trigger::Startup)]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_is_swapped_whole_between_runs_or_not_at_all() {
+    let world = World::start(&PLAIN);
+    world.ask(Delta, Trigger::Schedule);
+    seconds(10).await;
+    *world.next_config.lock().expect("pairs") = vec![
+        ("GRAPH__PAGE_SIZE", "7"),
+        ("HTTP__LISTEN", "127.0.0.1:1"),
+        ("IDENTITY__TENANT_ID", "99999999-2222-3333-4444-555555555555"),
+    ];
+    world.requests.ask_reload();
+    world.ask(Delta, Trigger::Schedule);
+    seconds(70).await;
+    assert_eq!(world.status.borrow().config.restart_needed, ["identity.tenant_id", "http"]);
+
+    *world.next_config.lock().expect("pairs") = vec![("GRAPH__PAGE_SIZE", "many")];
+    world.requests.ask_reload();
+    seconds(60).await;
+    assert!(world.status.borrow().config.reload_failed);
+    assert!(world.metrics.render().contains("dirsync_config_last_reload_successful 0\n"));
+    world.ask(Delta, Trigger::Schedule);
+    seconds(100).await;
+    assert_eq!(*world.page_sizes.lock().expect("a log"), [999, 7, 7]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loop_is_alive_idle_and_during_a_run() {
+    let setup = Setup { pairs: &[("DATABASE__STATEMENT_TIMEOUT", "1s")], ..PLAIN };
+    let world = World::start(&setup);
+    seconds(300).await;
+    assert!(world.heartbeat.is_alive());
+    world.ask(Full, Trigger::Schedule);
+    seconds(50).await;
+    assert!(world.heartbeat.is_alive());
+    world.stop().await;
+}
+
+/// A runner that does not hear when it is told to stop.
+struct Deaf;
+
+impl Runner for Deaf {
+    async fn run(&mut self, request: Request, _: &Shutdown) -> Report {
+        sleep(READ * 60).await;
+        report(request, Outcome::Unchanged, None)
+    }
+
+    fn reload(&mut self, _: Arc<Config>) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loop_is_not_alive_when_a_run_never_ends() {
+    let (_stopper, shutdown) = Shutdown::channel();
+    let heartbeat = Heartbeat::default();
+    let requests = Requests::default();
+    let config = config(&[("SCHEDULE__RUN_TIMEOUT", "10s")]).expect("good");
+    let clock = Clock::new(|| DateTime::UNIX_EPOCH);
+    let turns = Turns {
+        runner: Deaf,
+        requests: requests.clone(),
+        shutdown,
+        config: watch::Sender::new(Arc::new(config)),
+        load: Arc::new(|| Err(Problems(Vec::new()))),
+        apply: Box::new(|_| {}),
+        board: Arc::new(Board::new(Arc::new(Metrics::new()), clock)),
+        heartbeat: heartbeat.clone(),
+        leader: false,
+    };
+    tokio::spawn(turns.run());
+    requests.ask(Request { mode: Full, trigger: Trigger::Signal });
+    seconds(60).await;
+    assert!(heartbeat.is_alive());
+    seconds(120).await;
+    assert!(!heartbeat.is_alive());
+}
