@@ -255,3 +255,24 @@ async fn an_unknown_account_state_changes_nothing() {
         assert!(!world.user("new").ends_with("live"), "{on:?}");
     }
 }
+
+#[tokio::test]
+async fn letter_case_does_not_count_in_any_alphabet_nor_in_any_mode() {
+    for on in BOTH {
+        for mode in [Delta, Full] {
+            let world = team(on).await;
+            world
+                .sql("INSERT INTO users (email, name) VALUES ('ÉMILE@contoso.example', 'by hand')");
+            world.edit(|tenant| {
+                tenant.create_user(person("émile"));
+            });
+            world.run(mode).await;
+            assert_eq!(world.database.count("users"), 3, "{on:?} {mode}: {:?}", world.users());
+            assert_eq!(
+                world.user("émile"),
+                "émile|émile@contoso.example|user|live",
+                "{on:?} {mode}"
+            );
+        }
+    }
+}

@@ -29,7 +29,8 @@ impl Sql {
         match url.strip_prefix("sqlite://") {
             Some(path) => {
                 let mut conn = SqliteConnection::establish(path).unwrap();
-                conn.batch_execute("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON").unwrap();
+                conn.batch_execute("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON")
+                    .unwrap();
                 Self::Sqlite(conn)
             }
             None => Self::Postgres(PgConnection::establish(url).unwrap()),
