@@ -10,6 +10,7 @@ mod bulk;
 mod connection;
 mod findings;
 mod load;
+mod lookup;
 mod migrate;
 mod registry;
 mod rows;

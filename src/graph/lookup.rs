@@ -191,7 +191,9 @@ impl Directory {
 
     /// What the deleted container has under these ids, in their order ("directory-deleteditems-get" page).
     async fn in_deleted(&self, ids: &[ObjectId]) -> Result<Vec<Result<Object, Error>>, Error> {
-        let paths: Vec<_> = ids.iter().map(|id| format!("directory/deletedItems/{id}")).collect();
+        // Unless it is asked for, a deleted user does not tell since when it is.
+        let path = |id| format!("directory/deletedItems/{id}?$select=id,deletedDateTime");
+        let paths: Vec<_> = ids.iter().map(path).collect();
         self.client
             .batches(Endpoint::DeletedItems, &paths, |body| parse(Endpoint::DeletedItems, body))
             .await

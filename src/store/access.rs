@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
+use super::lookup::lower;
 use super::schema::{aad_groups, product_access, products, users};
 use super::types::Id;
-use super::world::lower;
 use super::{Doing, Error, Tx};
 use crate::directory::{ObjectId, fold_case};
 use crate::reconcile::world::State;

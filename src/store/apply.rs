@@ -108,10 +108,11 @@ impl Tx<'_> {
     /// [`Error::Superseded`], [`Error::Tenant`].
     pub fn claim(&mut self, info: &RunInfo) -> Result<(), Error> {
         use diesel::connection::SimpleConnection;
-        const RUN_LOCK: i64 = 0x6469_7273_796e_6302;
         if super::types::is_postgres(self.conn) {
+            // Unlike a query this takes no snapshot: what follows sees what the run that
+            // was waited for committed.
             self.conn
-                .batch_execute(&format!("SELECT pg_advisory_xact_lock({RUN_LOCK})"))
+                .batch_execute("LOCK TABLE dirsync_cursors IN EXCLUSIVE MODE")
                 .doing("waiting for another run")?;
         }
         let stored = self.cursor()?;

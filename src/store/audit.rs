@@ -106,6 +106,10 @@ impl AuditLog {
     }
 
     fn flush(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        tx.make_room("audit_logs", self.rows.len())?;
         self.written += self.rows.len() as u64;
         insert_rows!(tx.conn, audit_logs::table, &self.rows, "writing the audit")?;
         self.rows.clear();

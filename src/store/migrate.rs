@@ -1,5 +1,7 @@
 //! Brings the schema to the version this binary knows, and refuses any other.
 
+mod model;
+
 use std::fmt;
 
 use diesel::connection::SimpleConnection;
@@ -25,7 +27,7 @@ pub enum SchemaState {
     Behind(Vec<String>),
     /// Newer: these migrations are not known here.
     Ahead(Vec<String>),
-    /// Migrated, but a table of the client differs from the data model.
+    /// A table of the model's name is not the model's table.
     Foreign(String),
 }
 
@@ -66,16 +68,15 @@ pub(super) fn apply(conn: &mut Conn) -> Result<Vec<String>, Error> {
         if let SchemaState::Ahead(unknown) = state(conn)? {
             return Err(Error::Schema(SchemaState::Ahead(unknown).to_string()));
         }
-        let applied = match conn {
+        model::check(conn)?;
+        Ok(match conn {
             Conn::Postgres(conn) => {
                 names(&conn.run_pending_migrations(POSTGRES).map_err(Error::Migration)?)
             }
             Conn::Sqlite(conn) => {
                 names(&conn.run_pending_migrations(SQLITE).map_err(Error::Migration)?)
             }
-        };
-        check_columns(conn)?;
-        Ok(applied)
+        })
     })
 }
 
@@ -176,37 +177,4 @@ fn applied(conn: &mut Conn) -> Result<Vec<String>, Error> {
         .order(__diesel_schema_migrations::version)
         .load(conn)
         .doing("reading the schema's version")
-}
-
-/// A database made by other services is taken over, but only if it is the client's
-/// model: every column that the daemon reads or writes is asked for once.
-fn check_columns(conn: &mut Conn) -> Result<(), Error> {
-    const MODEL: &[(&str, &str)] = &[
-        ("products", "id, name, description, created_at, updated_at"),
-        ("resources", "id, name, type, product_id, status, config, created_at, updated_at"),
-        ("environments", "id, name, type, created_at"),
-        (
-            "resource_deployments",
-            "resource_id, environment_id, version, status, deployed_at, deployed_by",
-        ),
-        ("users", "id, email, name, role, created_at, updated_at"),
-        ("aad_groups", "id, external_id, display_name, created_at, updated_at"),
-        ("product_aad_groups", "product_id, aad_group_id, created_at"),
-        ("product_members", "user_id, product_id, role, joined_at"),
-        (
-            "audit_logs",
-            "id, actor_user_id, actor_type, entity_type, entity_id, action, before, after, metadata, created_at",
-        ),
-    ];
-    for (table, columns) in MODEL {
-        conn.batch_execute(&format!("SELECT {columns} FROM {table} LIMIT 0")).map_err(|source| {
-            Error::Schema(
-                SchemaState::Foreign(format!(
-                    "table \"{table}\" exists but is not the one of the data model ({source}); rename it or use another database"
-                ))
-                .to_string(),
-            )
-        })?;
-    }
-    Ok(())
 }

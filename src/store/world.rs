@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::prelude::*;
 
 use super::bulk::IDS_MAX;
-use super::connection::Conn;
 use super::load::{EdgesOf, Which, edges, in_slices, observed_groups, observed_users};
-use super::rows::{AadGroupsRow, EdgeRow, GroupStateRow, IdentityRow, ProductMemberRow, UsersRow};
+use super::lookup::{UsersBy, load_groups, load_users, waiting_for};
+use super::rows::{EdgeRow, ProductMemberRow};
 use super::schema::{
-    aad_groups, audit_logs, dirsync_aad_groups, dirsync_group_members, dirsync_held,
-    dirsync_user_identities, product_members, products, resource_deployments, users,
+    audit_logs, dirsync_aad_groups, dirsync_group_members, dirsync_held, dirsync_user_identities,
+    product_members, products, resource_deployments,
 };
 use super::types::Id;
 use super::{Doing, Error, Tx};
@@ -21,7 +21,7 @@ use crate::directory::{ObjectId, fold_case, person_key};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    GroupRow, HandMade, Purge, RegistryEntry, RegistryWorld, State, UserRow, World, claims,
+    HandMade, Purge, RegistryEntry, RegistryWorld, UserRow, World, claims,
 };
 
 /// What a run wants decided.
@@ -202,29 +202,12 @@ impl Tx<'_> {
             for row in load_users(self.conn, UsersBy::Emails(&wanted))? {
                 place(world, row);
             }
-            open = self
-                .claimants(&wanted)?
+            open = waiting_for(self.conn, &wanted)?
                 .into_iter()
                 .filter(|id| !world.affected_users.contains(id))
                 .collect();
         }
         Ok(())
-    }
-
-    /// Users who would take one of these addresses if it came free.
-    fn claimants(&mut self, addresses: &BTreeSet<String>) -> Result<Vec<ObjectId>, Error> {
-        let addresses: Vec<String> = addresses.iter().cloned().collect();
-        let mut found = Vec::new();
-        for slice in addresses.chunks(IDS_MAX) {
-            let rows: Vec<Id> = dirsync_user_identities::table
-                .filter(lower_null(dirsync_user_identities::claimed_email).eq_any(slice))
-                .filter(dirsync_user_identities::state.ne(State::Removed.label()))
-                .select(dirsync_user_identities::object_id)
-                .load(self.conn)
-                .doing("reading who waits for an address")?;
-            found.extend(rows.into_iter().map(ObjectId::from));
-        }
-        Ok(found)
     }
 
     /// Loads every group above the people and groups in play.
@@ -415,80 +398,4 @@ fn place(world: &mut World, row: UserRow) {
         None if world.hand_made.iter().any(|made| made.row.id == row.id) => {}
         None => world.hand_made.push(HandMade { row, has_products: false }),
     }
-}
-
-diesel::define_sql_function! {
-    /// Folds ASCII case, in both databases.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
-diesel::define_sql_function! {
-    /// The same for a column that may be null.
-    #[sql_name = "lower"]
-    fn lower_null(text: diesel::sql_types::Nullable<diesel::sql_types::Text>) -> diesel::sql_types::Nullable<diesel::sql_types::Text>;
-}
-
-/// Which rows of `users` to read.
-#[derive(Clone, Copy)]
-pub(super) enum UsersBy<'a> {
-    All,
-    ObjectIds(&'a BTreeSet<ObjectId>),
-    Emails(&'a BTreeSet<String>),
-}
-
-pub(super) fn load_users(conn: &mut Conn, by: UsersBy<'_>) -> Result<Vec<UserRow>, Error> {
-    let query = || {
-        users::table
-            .left_join(
-                dirsync_user_identities::table.on(dirsync_user_identities::user_id.eq(users::id)),
-            )
-            .select((users::all_columns, dirsync_user_identities::all_columns.nullable()))
-    };
-    let rows: Vec<(UsersRow, Option<IdentityRow>)> = match by {
-        UsersBy::All => query().order(users::id).load(conn),
-        UsersBy::ObjectIds(ids) => in_slices(ids.iter().copied(), |ids| {
-            query().filter(dirsync_user_identities::object_id.eq_any(ids)).load(conn)
-        }),
-        UsersBy::Emails(addresses) => {
-            let addresses: Vec<String> = addresses.iter().cloned().collect();
-            addresses.chunks(IDS_MAX).try_fold(Vec::new(), |mut rows, slice| {
-                rows.extend(query().filter(lower(users::email).eq_any(slice)).load(conn)?);
-                Ok(rows)
-            })
-        }
-    }
-    .doing("reading users")?;
-    rows.into_iter().map(|(row, identity)| row.read(identity)).collect()
-}
-
-pub(super) fn load_groups(
-    conn: &mut Conn,
-    which: Which<'_>,
-) -> Result<BTreeMap<ObjectId, GroupRow>, Error> {
-    let query = || {
-        aad_groups::table
-            .left_join(
-                dirsync_aad_groups::table.on(dirsync_aad_groups::aad_group_id.eq(aad_groups::id)),
-            )
-            .select((aad_groups::all_columns, dirsync_aad_groups::all_columns.nullable()))
-    };
-    let rows: Vec<(AadGroupsRow, Option<GroupStateRow>)> = match which {
-        Which::All => query().load(conn),
-        Which::Ids(ids) => {
-            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            ids.chunks(IDS_MAX).try_fold(Vec::new(), |mut rows, slice| {
-                rows.extend(
-                    query().filter(lower(aad_groups::external_id).eq_any(slice)).load(conn)?,
-                );
-                Ok(rows)
-            })
-        }
-    }
-    .doing("reading groups")?;
-    let mut groups = BTreeMap::new();
-    for (row, state) in rows {
-        if let Some(group) = row.read(state)? {
-            groups.insert(group.object_id, group);
-        }
-    }
-    Ok(groups)
 }

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+pub mod company;
+pub mod platform;
 pub mod postgres;
 pub mod sql;
 pub mod world;

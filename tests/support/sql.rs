@@ -6,6 +6,11 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 
+use super::world::Database;
+
+/// Every table of a database with its rows as text.
+pub type Dump = BTreeMap<String, Vec<String>>;
+
 /// A connection of our own to the database that a daemon works on.
 #[derive(diesel::MultiConnection)]
 pub enum Sql {
@@ -24,7 +29,8 @@ impl Sql {
         match url.strip_prefix("sqlite://") {
             Some(path) => {
                 let mut conn = SqliteConnection::establish(path).unwrap();
-                conn.batch_execute("PRAGMA busy_timeout = 30000").unwrap();
+                conn.batch_execute("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON")
+                    .unwrap();
                 Self::Sqlite(conn)
             }
             None => Self::Postgres(PgConnection::establish(url).unwrap()),
@@ -48,7 +54,7 @@ impl Sql {
     }
 
     /// Every row of every table, as text.
-    pub fn dump(&mut self) -> BTreeMap<String, Vec<String>> {
+    pub fn dump(&mut self) -> Dump {
         let tables = match self {
             Self::Postgres(_) => {
                 "SELECT tablename::text AS cell FROM pg_tables WHERE schemaname = 'public'"
@@ -75,5 +81,39 @@ impl Sql {
             }
         };
         self.cells(&format!("SELECT {row} AS cell FROM {table} ORDER BY 1"))
+    }
+}
+
+impl Database {
+    fn connect(&self) -> Sql {
+        Sql::connect(&self.url)
+    }
+
+    /// Runs statements, as another service of the platform would.
+    pub fn sql(&self, sql: &str) {
+        self.connect().execute(sql);
+    }
+
+    /// The same, where the database may refuse.
+    pub fn try_sql(&self, sql: &str) -> Result<(), String> {
+        self.connect().batch_execute(sql).map_err(|error| error.to_string())
+    }
+
+    /// One line a row: `columns` joined by `|` without nulls, `from` the rest of the query; sorted.
+    pub fn lines(&self, columns: &str, from: &str) -> Vec<String> {
+        let sql = format!("SELECT concat_ws('|', {columns}) AS cell FROM {from}");
+        let mut lines = self.connect().cells(&sql);
+        lines.sort();
+        lines
+    }
+
+    /// How many rows there are.
+    pub fn count(&self, from: &str) -> u64 {
+        self.lines("count(*)", from)[0].parse().unwrap()
+    }
+
+    /// Everything there is.
+    pub fn dump(&self) -> Dump {
+        self.connect().dump()
     }
 }

@@ -89,11 +89,21 @@ impl World {
         Self::of(Database::new(on), tenant, options).await
     }
 
-    pub async fn of(database: Database, tenant: Tenant, mut options: Options) -> Self {
+    pub async fn of(database: Database, tenant: Tenant, options: Options) -> Self {
+        let world = Self::unmigrated(database, tenant, options);
+        world.store.migrate().await.unwrap();
+        world
+    }
+
+    /// The database is empty; somebody else may fill it first.
+    pub fn before_migration(on: On, tenant: Tenant) -> Self {
+        Self::unmigrated(Database::new(on), tenant, Options::default())
+    }
+
+    fn unmigrated(database: Database, tenant: Tenant, mut options: Options) -> Self {
         options.tenant_id = Uuid::nil();
         let simulator = Simulator::start(tenant, options).unwrap();
         let store = database.store();
-        store.migrate().await.unwrap();
         let settings = Settings {
             tenant_id: TENANT.to_owned(),
             endpoint: simulator.url(),

@@ -97,20 +97,21 @@ CREATE INDEX IF NOT EXISTS audit_logs_entity_idx ON audit_logs (entity_type, ent
 CREATE INDEX IF NOT EXISTS audit_logs_created_at_idx ON audit_logs (created_at);
 CREATE INDEX IF NOT EXISTS audit_logs_actor_user_id_idx ON audit_logs (actor_user_id) WHERE actor_user_id IS NOT NULL;
 
--- `updated_at` is kept true whoever writes: a writer that sets it itself is believed.
+-- `updated_at` is kept true whoever writes: a writer that sets it itself is believed,
+-- any other change of a row moves it.
 CREATE TRIGGER IF NOT EXISTS products_touch_updated_at AFTER UPDATE OF name, description ON products
-WHEN OLD.updated_at = NEW.updated_at BEGIN
+WHEN OLD.updated_at = NEW.updated_at AND (OLD.name IS NOT NEW.name OR OLD.description IS NOT NEW.description) BEGIN
   UPDATE products SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
 END;
 CREATE TRIGGER IF NOT EXISTS resources_touch_updated_at AFTER UPDATE OF name, type, product_id, status, config ON resources
-WHEN OLD.updated_at = NEW.updated_at BEGIN
+WHEN OLD.updated_at = NEW.updated_at AND (OLD.name IS NOT NEW.name OR OLD.type IS NOT NEW.type OR OLD.product_id IS NOT NEW.product_id OR OLD.status IS NOT NEW.status OR OLD.config IS NOT NEW.config) BEGIN
   UPDATE resources SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
 END;
 CREATE TRIGGER IF NOT EXISTS users_touch_updated_at AFTER UPDATE OF email, name, role ON users
-WHEN OLD.updated_at = NEW.updated_at BEGIN
+WHEN OLD.updated_at = NEW.updated_at AND (OLD.email IS NOT NEW.email OR OLD.name IS NOT NEW.name OR OLD.role IS NOT NEW.role) BEGIN
   UPDATE users SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
 END;
 CREATE TRIGGER IF NOT EXISTS aad_groups_touch_updated_at AFTER UPDATE OF external_id, display_name ON aad_groups
-WHEN OLD.updated_at = NEW.updated_at BEGIN
+WHEN OLD.updated_at = NEW.updated_at AND (OLD.external_id IS NOT NEW.external_id OR OLD.display_name IS NOT NEW.display_name) BEGIN
   UPDATE aad_groups SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
 END;

@@ -19,6 +19,7 @@ use crate::store::schema::{
     aad_groups, dirsync_aad_groups, dirsync_group_members, dirsync_user_identities,
     product_aad_groups, product_members, users,
 };
+use crate::store::types::Id;
 use crate::store::{Doing, Tx};
 
 const USERS: Target =
@@ -313,32 +314,39 @@ fn differs(before: &UserRow, after: &UserRow) -> bool {
 }
 
 impl Tx<'_> {
-    /// Forgets what was observed of a purged user.
+    /// Forgets what was observed of a purged user, unless Graph can still restore it:
+    /// then it would have to come back with its memberships.
     fn forget_user(&mut self, id: ObjectId) -> Result<(), Error> {
         use crate::store::schema::{
             dirsync_observed_edges as edges, dirsync_observed_users as observed,
         };
-        use crate::store::types::Id;
-        diesel::delete(observed::table.find(Id::from(id)))
-            .execute(self.conn)
-            .doing("forgetting a user")?;
-        diesel::delete(edges::table.filter(edges::member_id.eq(Id::from(id))))
-            .execute(self.conn)
-            .doing("forgetting a user's edges")?;
+        let id = Id::from(id);
+        let gone = observed::table.find(id).filter(observed::presence.ne(SOFT_DELETED));
+        let forgotten = diesel::delete(gone).execute(self.conn).doing("forgetting a user")?;
+        if forgotten > 0 {
+            diesel::delete(edges::table.filter(edges::member_id.eq(id)))
+                .execute(self.conn)
+                .doing("forgetting a user's edges")?;
+        }
         Ok(())
     }
 
-    /// Forgets what was observed of a purged group.
+    /// Forgets what was observed of a purged group, likewise.
     fn forget_group(&mut self, id: ObjectId) -> Result<(), Error> {
         use crate::store::schema::{
             dirsync_observed_edges as edges, dirsync_observed_groups as observed,
         };
-        use crate::store::types::Id;
         let id = Id::from(id);
-        diesel::delete(observed::table.find(id)).execute(self.conn).doing("forgetting a group")?;
-        diesel::delete(edges::table.filter(edges::group_id.eq(id).or(edges::member_id.eq(id))))
-            .execute(self.conn)
-            .doing("forgetting a group's edges")?;
+        let gone = observed::table.find(id).filter(observed::presence.ne(SOFT_DELETED));
+        let forgotten = diesel::delete(gone).execute(self.conn).doing("forgetting a group")?;
+        if forgotten > 0 {
+            diesel::delete(edges::table.filter(edges::group_id.eq(id).or(edges::member_id.eq(id))))
+                .execute(self.conn)
+                .doing("forgetting a group's edges")?;
+        }
         Ok(())
     }
 }
+
+/// The word for what is in Graph's deleted container.
+const SOFT_DELETED: &str = "soft_deleted";

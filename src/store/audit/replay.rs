@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::{WRITER, group_json, link_json, member_json, parse, product_json, user_json};
 use crate::store::load::Which;
+use crate::store::lookup::{UsersBy, load_groups, load_users};
 use crate::store::rows::{GroupMemberRow, LinkRow, ProductMemberRow};
 use crate::store::schema::{
     audit_logs, dirsync_group_members, dirsync_registry_links, dirsync_registry_members,
     product_aad_groups, product_members,
 };
 use crate::store::types::{Json, Label};
-use crate::store::world::{UsersBy, load_groups, load_users};
 use crate::store::{Doing, Error, Tx};
 
 /// How many audit rows are held at once while replaying.

@@ -1,0 +1,34 @@
+//! The promises of the database side, held on SQLite and on PostgreSQL alike: schema,
+//! transactions, audit, guard, removal, registry, scope.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod access;
+mod atomic;
+mod cursor;
+mod guard;
+mod history;
+mod model;
+mod people;
+mod registry;
+mod removal;
+mod schema;
+mod scope;
+mod takeover;
+
+/// What the scenarios are written in.
+mod prelude {
+    pub(crate) use std::collections::BTreeSet;
+    pub(crate) use std::time::Duration;
+
+    pub(crate) use nexus_dirsync::directory::Mode::{Delta, Full};
+    pub(crate) use nexus_dirsync::reconcile::report::Outcome;
+
+    pub(crate) use crate::support::company::{
+        Groups, address, company, found, guest, hire, id, person,
+    };
+    pub(crate) use crate::support::platform::{at_most, entry};
+    pub(crate) use crate::support::world::{BOTH, Database, On, World, unlimited};
+}

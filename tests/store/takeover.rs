@@ -1,0 +1,144 @@
+//! A database that other services made and filled before the first sync.
+
+use crate::prelude::*;
+use crate::schema::{CLIENT_ROWS, clients};
+use nexus_dirsync::store::Error;
+
+const TEAM: Groups<'_> = &[("readers", &["ada", "bob"])];
+
+/// The client's tables, as a service with other habits would have made them.
+fn foreign_model(on: On) -> &'static str {
+    match on {
+        On::Postgres => include_str!("../migrations/takeover_postgres.sql"),
+        On::Sqlite => include_str!("../migrations/takeover_sqlite.sql"),
+    }
+}
+
+/// A platform whose tables are there before the daemon comes.
+async fn taken_over(on: On, model: &str) -> World {
+    let world = World::before_migration(on, company(TEAM));
+    world.sql(model);
+    world.sql(CLIENT_ROWS);
+    let rows = clients(&world.database);
+    world.store.migrate().await.unwrap();
+    assert!(clients(&world.database) == rows, "{on:?}: migrating changes no row");
+    world
+}
+
+#[tokio::test]
+async fn tables_of_other_services_are_taken_over_with_every_row() {
+    for on in BOTH {
+        let world = taken_over(on, foreign_model(on)).await;
+        let rows = clients(&world.database);
+        world.run(Full).await;
+        world.link("sample", id("readers"));
+        let after = clients(&world.database);
+        let adopted = "Ada by hand";
+        for (table, rows) in rows {
+            for row in rows.iter().filter(|row| !row.contains(adopted)) {
+                assert!(after[&table].contains(row), "{on:?} {table} keeps {row}");
+            }
+        }
+        assert_eq!(world.user("ada"), "ada|ada@contoso.example|user|live", "{on:?}: adopted");
+        assert_eq!(world.lines("id", "users WHERE name = 'ada'"), ["1"], "{on:?}: the same row");
+        assert_eq!(world.who("sample"), ["Robot", "ada", "bob"], "{on:?}");
+        let new = [0, 1].map(|at| format!("later{at}"));
+        for name in &new {
+            world.follow(|tenant| hire(tenant, name, "readers")).await;
+        }
+        world.assert_equals_tenant().await;
+        world.assert_rests().await;
+    }
+}
+
+#[tokio::test]
+async fn other_services_go_on_numbering_their_rows() {
+    for on in BOTH {
+        let mut world = taken_over(on, foreign_model(on)).await;
+        world.registry(vec![entry("registered", &["readers"], None)]);
+        world.run(Full).await;
+        // In PostgreSQL this table's ids come from a sequence that no column owns.
+        world.sql("INSERT INTO products (name) VALUES ('next'), ('after next')");
+        world.sql("INSERT INTO aad_groups (external_id, display_name) VALUES ('x', 'x')");
+        world.registry(vec![entry("registered", &["readers"], None), entry("more", &[], None)]);
+        world.run(Delta).await;
+        world.sql("INSERT INTO products (name) VALUES ('last')");
+        assert_eq!(world.database.count("products"), 7, "{on:?}");
+        world.assert_rests().await;
+    }
+}
+
+#[tokio::test]
+async fn a_linked_row_whose_id_is_none_is_a_finding_until_people_correct_it() {
+    for on in BOTH {
+        let world = taken_over(on, foreign_model(on)).await;
+        world.run(Full).await;
+        assert_eq!(world.findings(), ["group_id_invalid|no object id"], "{on:?}");
+        assert_eq!(world.who("bare"), [""; 0], "{on:?}");
+        world.assert_rests().await;
+        world.sql("DELETE FROM product_aad_groups WHERE aad_group_id = 2");
+        world.run(Delta).await;
+        assert_eq!(world.findings(), [""; 0], "{on:?}: no link, no finding");
+        world.link("bare", id("readers"));
+        assert_eq!(world.who("bare"), ["ada", "bob"], "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn ids_given_by_hand_beyond_the_sequence_are_passed_by() {
+    for on in BOTH {
+        let mut world = World::new(on, company(TEAM)).await;
+        world.sql(CLIENT_ROWS);
+        world.registry(vec![entry("registered", &["readers"], Some("bob"))]);
+        world.run(Full).await;
+        assert_eq!(world.who("registered"), ["ada", "bob"], "{on:?}");
+        world.assert_equals_tenant().await;
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_the_model_is_refused_by_name_and_nothing_is_made() {
+    let foreign = [
+        ("users", "CREATE TABLE users (id integer PRIMARY KEY, login varchar NOT NULL)"),
+        ("aad_groups", "CREATE TABLE aad_groups (id integer PRIMARY KEY, display_name varchar)"),
+        ("audit_logs", "CREATE TABLE audit_logs (id bigint PRIMARY KEY, message text)"),
+        ("environments", "CREATE TABLE environments (name varchar PRIMARY KEY)"),
+    ];
+    for on in BOTH {
+        for (table, made) in foreign {
+            let database = Database::new(on);
+            database.sql(made);
+            let before = database.dump();
+            let refused = database.store().migrate().await.unwrap_err();
+            assert!(matches!(refused, Error::Schema(_)), "{on:?} {table}: {refused:?}");
+            let told = refused.to_string();
+            assert!(told.contains(&format!("\"{table}\"")), "{on:?}: {told}");
+            assert!(database.dump() == before, "{on:?} {table}: nothing is made");
+        }
+    }
+}
+
+/// Types that the daemon could not write are met before it writes.
+#[tokio::test]
+async fn columns_of_other_types_are_refused_by_name() {
+    let users = |id: &str, email: &str, role: &str| {
+        format!(
+            "CREATE TYPE short_role AS ENUM ('admin');
+             CREATE TABLE users (id {id} PRIMARY KEY, email {email} UNIQUE NOT NULL, name varchar NOT NULL,
+               role {role} NOT NULL, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL)"
+        )
+    };
+    for (column, made) in [
+        ("users.id", users("uuid", "varchar", "varchar")),
+        ("users.id", users("bigint", "varchar", "varchar")),
+        ("users.email", users("integer", "bytea", "varchar")),
+        ("users.role", users("integer", "varchar", "short_role")),
+    ] {
+        let database = Database::new(On::Postgres);
+        database.sql(&made);
+        let refused = database.store().migrate().await.unwrap_err();
+        let told = refused.to_string();
+        let (table, column) = column.split_once('.').unwrap();
+        assert!(told.contains(&format!("\"{table}\"")) && told.contains(column), "{told}");
+    }
+}
