@@ -50,7 +50,7 @@ async fn on(stage: &Stage, signals: Signals, args: &DemoArgs) -> Exit {
             std::pin::pin!(serve(&context, signals, config, &telemetry, Some(on_done)));
         tokio::select! {
             biased;
-            exit = &mut daemon => Ok(if args.once { Exit::Failed } else { exit }),
+            exit = &mut daemon => Ok(cut_short(exit, args)),
             played = show.play(args.once) => end(played, daemon).await,
         }
     };
@@ -59,6 +59,16 @@ async fn on(stage: &Stage, signals: Signals, args: &DemoArgs) -> Exit {
         Ok(exit) => exit,
         Err(error) => told(&error),
     }
+}
+
+/// What it means that the daemon ended first: the end of a demo, but not of one that
+/// had something to show to its end.
+fn cut_short(exit: Exit, args: &DemoArgs) -> Exit {
+    if args.once && exit == Exit::Done {
+        eprintln!("stopped before everything was shown");
+        return Exit::Failed;
+    }
+    exit
 }
 
 /// Stops the daemon as whoever runs it would, and waits for it.

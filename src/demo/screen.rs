@@ -10,8 +10,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::termios::tcgetwinsize;
 
-use super::wording::clip;
+use super::wording::{clip, clip_middle};
 
+/// What stands before the lines about a change.
+pub(super) const INDENT: &str = "     ";
 /// The width of a line where there is no terminal to ask.
 const WIDTH: usize = 100;
 /// The widths of terminals that lines are cut for; in narrower ones they wrap.
@@ -35,6 +37,12 @@ impl Screen {
     /// One line, cut where it would wrap.
     pub(super) fn say(&mut self, line: &str) -> io::Result<()> {
         self.say_whole(&clip(line, self.width))
+    }
+
+    /// An indented line, cut in the middle where it would wrap.
+    pub(super) fn say_ends(&mut self, line: &str) -> io::Result<()> {
+        let room = self.width.saturating_sub(INDENT.len());
+        self.say_whole(&format!("{INDENT}{}", clip_middle(line, room)))
     }
 
     /// A line that must stay whole, such as one with a path to be copied.

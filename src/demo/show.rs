@@ -18,7 +18,7 @@ use tokio::time::{interval, sleep, timeout, timeout_at};
 use super::company;
 use super::editor::Editor;
 use super::proof::Proof;
-use super::screen::{Progress, Screen};
+use super::screen::{INDENT, Progress, Screen};
 use super::stage::Stage;
 use super::wording::{
     Counts, access_moves, access_table, amount, audit_line, digest, most_telling, number,
@@ -153,9 +153,6 @@ impl<'s> Show<'s> {
         screen.say(&format!("tenant     {tenant}"))?;
         screen.say(&format!("graph      {}/v1.0, a simulator", simulator.url()))?;
         screen.say_whole(&format!("folder     {}", self.stage.folder().display()))?;
-        screen.say("database   SQLite, in that folder; all of it is deleted at the end")?;
-        screen
-            .say("guard      limits at 25 % instead of 5 to 10 %, or a long demo would be held")?;
         for page in ["metrics", "status", "readyz"] {
             let label = if page == "metrics" { "daemon" } else { "" };
             screen.say(&format!("{label:<10} http://{address}/{page}"))?;
@@ -198,7 +195,7 @@ impl<'s> Show<'s> {
             ("seconds", format!("{:.1}", seconds(&report))),
         ];
         let screen = &mut self.screen;
-        screen.say(&format!("  {}", report.outcome))?;
+        screen.say(&format!("  {} run {}", report.mode, report.outcome))?;
         for row in facts.chunks(3) {
             let cells: Vec<String> =
                 row.iter().map(|(what, count)| format!("{what:<12}{count:>8}")).collect();
@@ -271,7 +268,7 @@ impl<'s> Show<'s> {
         let until = tokio::time::Instant::now() + PAUSE;
         while let Ok(run) = timeout_at(until, next(&mut self.runs)).await {
             self.screen.say("")?;
-            self.screen.say("     Somebody else asked for a run.")?;
+            self.screen.say(&format!("{INDENT}Somebody else asked for a run."))?;
             let mode = run.report.mode;
             self.note(&run.report, mode);
             self.tell(&run, None).await?;
@@ -295,21 +292,21 @@ impl<'s> Show<'s> {
             .read(move |tx| Ok((tx.audit_of_run(began, AUDIT_ROWS_MAX)?, tx.access_counts()?)))
             .await?;
         for line in digest(&run.lines, PLAN_LINES_MAX) {
-            self.screen.say(&format!("     {line}"))?;
+            self.screen.say_ends(&line)?;
         }
         if let Some(moves) = access_moves(&self.access, &access) {
-            self.screen.say(&format!("     {moves}"))?;
+            self.screen.say(&format!("{INDENT}{moves}"))?;
         }
         self.access = access;
         if let Some(entry) = most_telling(&audit) {
-            self.screen.say(&format!("     {}", audit_line(entry)))?;
+            self.screen.say(&format!("{INDENT}{}", audit_line(entry)))?;
         }
         let took = after.map_or_else(
             || format!("{:.1} s", seconds(report)),
             |after| format!("{:.2} s from change to commit", after.as_secs_f64()),
         );
         self.screen.say(&format!(
-            "     {} run {}: {took}, {}, {}",
+            "{INDENT}{} run {}: {took}, {}, {}",
             report.mode,
             report.outcome,
             amount(report.reading.requests, "request"),
@@ -340,7 +337,7 @@ impl<'s> Show<'s> {
         };
         screen.say(&format!("Database and tenant: {compared}."))?;
         let Shown { runs, changes, audit_rows, wrong, .. } = &self.shown;
-        screen.say(&format!(
+        screen.say_whole(&format!(
             "Shown: {}, {}, {}; audit verify: {} replayed, {}.",
             amount(*runs, "run"),
             amount(*changes, "change"),

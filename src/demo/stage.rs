@@ -119,17 +119,6 @@ client_secret_file = {secret}
 delta = "off"
 full = "off"
 
-[guard]
-# A demo that runs for hours takes away what would be alarming elsewhere.
-users_max = 500
-users_percent = 25.0
-groups_max = 50
-groups_percent = 25.0
-memberships_max = 5000
-memberships_percent = 25.0
-access_max = 5000
-access_percent = 25.0
-
 [registry]
 file = {registry}
 

@@ -46,6 +46,17 @@ pub(super) fn clip(text: &str, width: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// A plan's line cut in the middle: whom it is about and what comes of it stay.
+pub(super) fn clip_middle(text: &str, width: usize) -> String {
+    let count = text.chars().count();
+    if count <= width {
+        return text.to_owned();
+    }
+    let tail = width / 3;
+    let head: String = text.chars().take(width.saturating_sub(tail + 1)).collect();
+    head.chars().chain(['…']).chain(text.chars().skip(count - tail)).collect()
+}
+
 /// The lines of a plan as far as there is room: of each kind of change at least one,
 /// in their order, and how many more there are.
 pub(super) fn digest(lines: &[String], max: usize) -> Vec<String> {
@@ -126,11 +137,13 @@ pub(super) fn audit_line(entry: &AuditEntry) -> String {
         (Some(_), None) => Value::Object(was).to_string(),
         (None, _) => Value::Object(is).to_string(),
     };
-    let reasons: String = reasons(metadata.as_ref())
-        .map(|(key, value)| format!(", {key} {}", plainly(value)))
-        .collect::<Vec<_>>()
-        .concat();
-    format!("audit #{id} {entity} {entity_id} {action} {row}{reasons}")
+    let mut told = vec![format!("audit #{id} {entity} {entity_id} {action} {row}")];
+    // What comes of it before how it is known: the end may be cut off.
+    let (results, causes): (Vec<_>, Vec<_>) =
+        reasons(metadata.as_ref()).partition(|(key, _)| key.starts_with("products_"));
+    let reasons = results.into_iter().chain(causes);
+    told.extend(reasons.map(|(key, value)| format!("{key} {}", plainly(value))));
+    told.join(", ")
 }
 
 /// The entry that says most: one with a reason or a consequence, else the first.
@@ -195,6 +208,8 @@ mod tests {
     fn long_lines_are_cut() {
         assert_eq!(clip("äöüß", 4), "äöüß");
         assert_eq!(clip("äöüß and more", 6), "äöüß…");
+        assert_eq!(clip_middle("äöüß", 4), "äöüß");
+        assert_eq!(clip_middle("member G  ada@b.example  gains c", 24), "member G  ada@b… gains c");
     }
 
     #[test]
