@@ -46,6 +46,19 @@ pub enum Error {
     /// Somebody else changed the same rows; the whole transaction may be tried again.
     #[error("other writers kept changing the same rows")]
     Conflict(#[source] DieselError),
+    /// It took longer than the configuration allows.
+    #[error(
+        "the database failed while {doing}: {setting} was reached; find out who keeps it busy, or raise the limit"
+    )]
+    Limit {
+        /// What was being done.
+        doing: &'static str,
+        /// The key of the configuration.
+        setting: &'static str,
+        /// The database's words.
+        #[source]
+        source: DieselError,
+    },
     /// Another run committed since this one started.
     #[error("another run committed first")]
     Superseded,
@@ -101,6 +114,7 @@ impl Error {
             Self::Locked { .. } => "database_locked",
             Self::Unreachable(_) => "database_unreachable",
             Self::Conflict(_) => "database_conflict",
+            Self::Limit { .. } => "database_limit",
             Self::Superseded => "superseded",
             Self::Tenant { .. } => "tenant_mismatch",
             Self::Schema(_) => "schema",
@@ -122,25 +136,37 @@ impl Error {
     }
 }
 
-/// Conflicts are told apart by SQLSTATE's words: diesel has no code for deadlocks.
 impl From<DieselError> for Error {
     fn from(source: DieselError) -> Self {
-        let conflict = match &source {
-            DieselError::DatabaseError(kind, info) => {
-                matches!(
-                    kind,
-                    DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation
-                ) || info.message().contains("deadlock detected")
-                    || info.message().contains("database is locked")
-            }
-            _ => false,
-        };
-        if conflict {
-            Self::Conflict(source)
-        } else {
-            Self::Query { doing: "running a statement", source }
+        let doing = "running a statement";
+        if is_conflict(&source) {
+            return Self::Conflict(source);
+        }
+        match limit_of(&source) {
+            Some(setting) => Self::Limit { doing, setting, source },
+            None => Self::Query { doing, source },
         }
     }
+}
+
+/// Told apart by the database's words where diesel has no kind for it.
+fn is_conflict(error: &DieselError) -> bool {
+    use DatabaseErrorKind::{SerializationFailure, UniqueViolation};
+    let DieselError::DatabaseError(kind, info) = error else { return false };
+    matches!(kind, SerializationFailure | UniqueViolation)
+        || info.message().contains("deadlock detected")
+}
+
+/// The setting that ended a statement, by the database's words. `SQLite` has waited for
+/// as long as it may when it says that it is locked: our writes begin with the lock.
+fn limit_of(error: &DieselError) -> Option<&'static str> {
+    const LIMITS: [(&str, &str); 3] = [
+        ("lock timeout", "database.lock_timeout"),
+        ("database is locked", "database.lock_timeout"),
+        ("statement timeout", "database.statement_timeout"),
+    ];
+    let DieselError::DatabaseError(_, info) = error else { return None };
+    LIMITS.iter().find(|(words, _)| info.message().contains(words)).map(|(_, setting)| *setting)
 }
 
 /// Names what was being done when a statement fails.
@@ -152,6 +178,7 @@ impl<T> Doing<T> for QueryResult<T> {
     fn doing(self, what: &'static str) -> Result<T, Error> {
         self.map_err(|source| match Error::from(source) {
             Error::Query { source, .. } => Error::Query { doing: what, source },
+            Error::Limit { setting, source, .. } => Error::Limit { doing: what, setting, source },
             other => other,
         })
     }

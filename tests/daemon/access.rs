@@ -22,7 +22,9 @@ fn person(tenant: &mut Tenant, name: &str) -> Uuid {
 fn group(tenant: &mut Tenant, name: &str, members: &[Uuid]) -> Uuid {
     let group =
         tenant.create_group(NewGroup { display_name: name.to_owned(), ..NewGroup::default() });
-    members.iter().for_each(|member| assert!(tenant.add_member(group, *member)));
+    for member in members {
+        assert!(tenant.add_member(group, *member));
+    }
     group
 }
 

@@ -104,7 +104,9 @@ async fn a_mass_removal_is_held_with_3_and_withholds_nothing_else() {
                 !user.is_deleted() && user.account_enabled == Some(true)
             };
             let ids: Vec<_> = tenant.users().filter(live).map(|user| user.id()).take(20).collect();
-            ids.iter().for_each(|id| assert!(tenant.soft_delete_user(*id)));
+            for id in &ids {
+                assert!(tenant.soft_delete_user(*id));
+            }
             tenant.create_user(graph_simulator::NewUser {
                 display_name: "New Comer".into(),
                 account_enabled: Some(true),
@@ -142,7 +144,9 @@ async fn a_daemon_that_withholds_says_so() {
         let groups: Vec<_> = tenant.groups().map(graph_simulator::Group::id).collect();
         for group in groups {
             let members: Vec<_> = tenant.direct_members(group).collect();
-            members.iter().for_each(|member| assert!(tenant.remove_member(group, *member)));
+            for member in members {
+                assert!(tenant.remove_member(group, member));
+            }
         }
     });
     let run = daemon.turn(rustix::process::Signal::USR1).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graph_simulator::{Options, random_edit};
+use graph_simulator::Options;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
@@ -17,11 +17,7 @@ const KILLS: usize = 16;
 
 /// Edits, starts, and kills at a random moment up to `reach`; whether the run had ended.
 async fn strike(stage: &Stage, rng: &mut ChaCha8Rng, reach: Duration) -> bool {
-    stage.world.simulator.edit(|tenant| {
-        for _ in 0..5 {
-            random_edit(tenant, rng);
-        }
-    });
+    stage.edit(rng.random(), 5);
     let mut daemon = stage.spawn();
     // The random moment is what is tested; nothing is waited for here.
     sleep(reach.mul_f64(rng.random_range(0.3..1.0))).await;
@@ -107,8 +103,7 @@ async fn a_kill_in_the_middle_of_a_commit_leaves_nothing_behind() {
     let daemon = stage.start().await;
     daemon.first_run().await;
     let before = stage.sql().dump();
-    let mut rng = ChaCha8Rng::seed_from_u64(10);
-    stage.world.simulator.edit(|tenant| (0..20).for_each(|_| drop(random_edit(tenant, &mut rng))));
+    stage.edit(10, 20);
     let latch = Latch::close(&stage);
     daemon.signal(Signal::USR1);
     kill_in_commit(&stage, daemon, latch).await;

@@ -98,7 +98,7 @@ async fn five_hundred_edits_end_in_the_tenants_truth() {
     let mut daemon = stage.start().await;
     assert_eq!(daemon.first_run().await.outcome, "applied");
     stage.assert_converged().await;
-    stage.assert_view(&registry, &groups).await;
+    stage.assert_view(&registry, &groups);
     assert_eq!(owners(&stage), owned);
 
     let mut rng = ChaCha8Rng::seed_from_u64(500);
@@ -114,7 +114,7 @@ async fn five_hundred_edits_end_in_the_tenants_truth() {
         }
     }
     stage.assert_converged().await;
-    stage.assert_view(&registry, &groups).await;
+    stage.assert_view(&registry, &groups);
     assert_eq!(owners(&stage), owned, "owners are bound to object ids");
 
     let full = daemon.turn(Signal::USR2).await;
@@ -138,7 +138,7 @@ async fn the_default_scope_keeps_linked_groups_and_their_people() {
     daemon.first_run().await;
     // What a link names for the first time is read by id, so a second run must rest.
     assert_eq!(daemon.turn(Signal::USR2).await.outcome, "unchanged");
-    stage.assert_view(&registry, &groups).await;
+    stage.assert_view(&registry, &groups);
     stage.world.assert_audit_whole().await;
     stage.assert_told_once();
     let strays = "SELECT CAST(u.id AS text) AS cell FROM users u WHERE NOT EXISTS \

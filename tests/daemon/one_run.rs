@@ -1,12 +1,8 @@
 //! `sync` in its forms, and the commands that talk to a daemon.
 
-use graph_simulator::random_edit;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-
 use crate::process::run_ids;
 use crate::stage::{Stage, small};
-use crate::support::world::BOTH;
+use crate::support::world::{BOTH, On};
 
 #[tokio::test]
 async fn sync_mirrors_and_a_dry_run_writes_nothing() {
@@ -24,11 +20,7 @@ async fn sync_mirrors_and_a_dry_run_writes_nothing() {
         assert!(dry.lines().count() > 100, "a line for each change: {dry}");
         stage.assert_converged().await;
 
-        let mut rng = ChaCha8Rng::seed_from_u64(60);
-        stage
-            .world
-            .simulator
-            .edit(|tenant| (0..10).for_each(|_| drop(random_edit(tenant, &mut rng))));
+        stage.edit(60, 10);
         let before = stage.sql().dump();
         for args in [&["sync", "--dry-run"][..], &["sync", "--full", "--dry-run"]] {
             stage.ask(args).await;
@@ -44,7 +36,7 @@ async fn sync_mirrors_and_a_dry_run_writes_nothing() {
 
 #[tokio::test]
 async fn resync_and_status_talk_to_the_running_daemon() {
-    let stage = Stage::new(BOTH[0], small(61)).await;
+    let stage = Stage::new(On::Sqlite, small(61)).await;
     for args in [&["resync"][..], &["status"]] {
         let told = stage.tell(args).await;
         assert_eq!(told.code, 1, "{told:?}");
@@ -75,7 +67,7 @@ async fn resync_and_status_talk_to_the_running_daemon() {
 
 #[tokio::test]
 async fn completions_are_for_this_program() {
-    let stage = Stage::new(BOTH[0], small(62)).await;
+    let stage = Stage::new(On::Sqlite, small(62)).await;
     let script = stage.ask(&["completions", "bash"]).await;
     for word in ["nexus-dirsync", "resync", "--dry-run", "complete -F"] {
         assert!(script.contains(word), "{word}");

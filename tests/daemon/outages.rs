@@ -1,25 +1,20 @@
 //! Graph or the database away: the process stays, says so, and recovers by itself.
 
-use graph_simulator::{Effect, Expiry, Fault, random_edit};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use graph_simulator::{Effect, Expiry, Fault};
 use rustix::process::Signal;
 
+use crate::killed::Latch;
+use crate::process::run_ids;
 use crate::stage::{Stage, guarded, small};
 use crate::support::postgres::Cluster;
 use crate::support::world::{Database, On};
-
-fn edit(stage: &Stage, seed: u64) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    stage.world.simulator.edit(|tenant| (0..10).for_each(|_| drop(random_edit(tenant, &mut rng))));
-}
 
 #[tokio::test]
 async fn a_broken_graph_fails_runs_and_nothing_else() {
     let stage = Stage::new(On::Sqlite, small(40)).await;
     let daemon = stage.start().await;
     daemon.first_run().await;
-    edit(&stage, 40);
+    stage.edit(40, 10);
     let effects = [
         (Effect::Html502, Signal::USR1),
         (Effect::CutBody, Signal::USR2),
@@ -37,7 +32,7 @@ async fn a_broken_graph_fails_runs_and_nothing_else() {
         assert_eq!(daemon.status().await.consecutive_failures, failures);
         assert_eq!((daemon.code("/livez").await, daemon.code("/readyz").await), (200, 200));
     }
-    assert_eq!(daemon.metric("dirsync_consecutive_failures").await, failing as f64);
+    assert_eq!(daemon.metric("dirsync_consecutive_failures").await, failing);
     assert_eq!(daemon.said("ERROR", "the run failed").len(), usize::try_from(failing).unwrap());
     assert_eq!(stage.tell(&["status"]).await.code, 1);
 
@@ -54,7 +49,7 @@ async fn a_lost_delta_token_is_made_good_in_the_same_run() {
     let stage = Stage::new(On::Sqlite, small(41)).await;
     let daemon = stage.start().await;
     daemon.first_run().await;
-    edit(&stage, 41);
+    stage.edit(41, 10);
     stage.world.simulator.expire_delta_tokens(Expiry::OlderThan30Days);
     stage.world.simulator.revoke_tokens();
     assert_eq!(daemon.turn(Signal::USR1).await.outcome, "applied");
@@ -71,7 +66,7 @@ async fn a_database_that_goes_away_is_waited_for() {
     let daemon = stage.start().await;
     daemon.first_run().await;
     daemon.until_code("/readyz", 200).await;
-    edit(&stage, 42);
+    stage.edit(42, 10);
 
     cluster.stop();
     daemon.until_code("/readyz", 503).await;
@@ -105,6 +100,87 @@ async fn a_daemon_that_starts_without_its_database_comes_up_with_it() {
     assert_eq!((daemon.code("/livez").await, daemon.code("/readyz").await), (200, 503));
     cluster.restart();
     daemon.until_code("/readyz", 200).await;
+    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "applied");
+    stage.assert_converged().await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_a_commit_costs_one_run() {
+    let stage = Stage::new(On::Postgres, small(44)).await;
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    stage.edit(44, 10);
+    let before = stage.sql().dump()["audit_logs"].clone();
+    let mut latch = Latch::close(&stage);
+    let known = run_ids(&daemon.status().await);
+    daemon.signal(Signal::USR1);
+    latch.is_reached().await;
+    stage.sql().execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE application_name = 'nexus-dirsync' AND datname = current_database()",
+    );
+    let run = daemon.run_unlike(&known).await;
+    assert_eq!(run.outcome, "failed", "{run:?}");
+    latch.open();
+    assert_eq!(stage.sql().dump()["audit_logs"], before);
+    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "applied");
+    stage.assert_converged().await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_limit_that_is_reached_fails_the_run_and_is_named() {
+    for (key, value) in [("lock_timeout", "300ms"), ("statement_timeout", "500ms")] {
+        let stage = Stage::new(On::Postgres, small(45)).await;
+        let key = format!("database.{key}");
+        let daemon = stage.start().await;
+        daemon.first_run().await;
+        daemon.stop().await;
+        stage.edit(45, 10);
+        stage.set(&key, value);
+        let latch = Latch::close(&stage);
+        let daemon = stage.start().await;
+        assert_eq!(daemon.first_run().await.outcome, "failed", "{key}");
+        let told = &daemon.said("ERROR", "the run failed")[0]["message"];
+        assert!(told.as_str().unwrap().contains(&key), "{key} in {told}");
+        latch.open();
+        assert_eq!(daemon.turn(Signal::USR1).await.outcome, "applied");
+        stage.assert_converged().await;
+        daemon.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn reading_for_too_long_fails_the_run_and_names_the_setting() {
+    let stage = Stage::new(On::Sqlite, small(46)).await;
+    stage.set("schedule.run_timeout", "1s");
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    stage.world.simulator.inject(Fault::on("/v1.0/", Effect::Hang));
+    let run = daemon.turn(Signal::USR1).await;
+    assert_eq!((run.outcome.as_str(), run.failure.as_deref()), ("failed", Some("run_timeout")));
+    let told = &daemon.said("ERROR", "the run failed")[0]["message"];
+    assert!(told.as_str().unwrap().contains("schedule.run_timeout (1s)"), "{told}");
+    stage.world.simulator.clear_faults();
+    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "unchanged");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn another_writer_of_the_embedded_database_is_waited_for_and_then_named() {
+    let stage = Stage::new(On::Sqlite, small(47)).await;
+    stage.set("database.lock_timeout", "200ms");
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    stage.edit(47, 10);
+    let mut writer = stage.sql();
+    writer.execute("BEGIN IMMEDIATE");
+    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "failed");
+    let told = &daemon.said("ERROR", "the run failed")[0]["message"];
+    assert!(told.as_str().unwrap().contains("database.lock_timeout"), "{told}");
+    assert_eq!((daemon.code("/livez").await, daemon.code("/readyz").await), (200, 200));
+    writer.execute("COMMIT");
     assert_eq!(daemon.turn(Signal::USR1).await.outcome, "applied");
     stage.assert_converged().await;
     daemon.stop().await;

@@ -95,7 +95,7 @@ impl Daemon {
     }
 
     /// The value of one line of `/metrics`, named with its labels.
-    pub async fn metric(&self, name: &str) -> f64 {
+    pub async fn metric(&self, name: &str) -> u64 {
         let (_, body) = self.get("/metrics").await.expect("/metrics is served");
         let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("{name} in\n{body}")).parse().unwrap()

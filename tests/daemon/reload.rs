@@ -42,7 +42,7 @@ async fn refused(daemon: &Daemon, why: &str) {
     let status = daemon.until_status("the refusal", |status| status.config.reload_failed).await;
     // The next run comes after the reload, so whatever a refusal still does is done then.
     daemon.turn(Signal::USR1).await;
-    assert_eq!(daemon.metric(RELOAD_METRIC).await, 0.0);
+    assert_eq!(daemon.metric(RELOAD_METRIC).await, 0);
     let after = daemon.status().await;
     assert!(after.config.reload_failed, "still refused");
     assert_eq!((status.config.loaded_at, after.config.loaded_at), (before, before));
@@ -61,7 +61,7 @@ async fn a_changed_registry_takes_effect_with_the_next_run() {
     accepted(&daemon).await;
     assert_eq!(daemon.turn(Signal::USR1).await.outcome, "applied");
     assert_eq!(products(&stage), ["one", "two"]);
-    assert_eq!(daemon.metric(RELOAD_METRIC).await, 1.0);
+    assert_eq!(daemon.metric(RELOAD_METRIC).await, 1);
     daemon.stop().await;
 }
 
@@ -77,7 +77,7 @@ async fn a_broken_registry_keeps_everything_as_it_was() {
     stage.set("log.level", "trace");
     stage.write_registry(&(product("one") + &product("two")));
     assert!(!accepted(&daemon).await.config.reload_failed);
-    assert_eq!(daemon.metric(RELOAD_METRIC).await, 1.0);
+    assert_eq!(daemon.metric(RELOAD_METRIC).await, 1);
     daemon.turn(Signal::USR1).await;
     assert_eq!(products(&stage), ["one", "two"]);
     daemon.stop().await;

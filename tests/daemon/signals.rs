@@ -2,20 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use graph_simulator::{Effect, Fault, random_edit};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use graph_simulator::{Effect, Fault};
 use rustix::process::Signal;
 
 use crate::killed::Latch;
 use crate::process::{Daemon, run_ids};
 use crate::stage::{Stage, small, until};
 use crate::support::world::{BOTH, On};
-
-fn edit(stage: &Stage, seed: u64) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    stage.world.simulator.edit(|tenant| (0..10).for_each(|_| drop(random_edit(tenant, &mut rng))));
-}
 
 #[tokio::test]
 async fn a_stop_abandons_reading() {
@@ -25,7 +18,7 @@ async fn a_stop_abandons_reading() {
             let mut daemon = stage.start().await;
             daemon.first_run().await;
             let before = stage.world.audit_rows().await;
-            edit(&stage, 20);
+            stage.edit(20, 10);
             stage.world.simulator.inject(Fault::on("/v1.0/", Effect::Hang));
             daemon.signal(Signal::USR2);
             daemon.until_running().await;
@@ -47,7 +40,7 @@ async fn a_commit_that_has_begun_ends_before_the_daemon_does() {
     let stage = Stage::new(On::Postgres, small(21)).await;
     let mut daemon = stage.start().await;
     daemon.first_run().await;
-    edit(&stage, 21);
+    stage.edit(21, 10);
     let mut latch = Latch::close(&stage);
     daemon.signal(Signal::USR1);
     latch.is_reached().await;
@@ -110,7 +103,7 @@ async fn any_number_of_requests_during_a_run_make_exactly_one_more() {
     let daemon = stage.start().await;
     daemon.first_run().await;
     assert_eq!(run_lines(&daemon).len(), 1);
-    edit(&stage, 24);
+    stage.edit(24, 10);
     let mut latch = Latch::close(&stage);
     daemon.signal(Signal::USR1);
     latch.is_reached().await;

@@ -9,7 +9,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use graph_simulator::{Options, Shape, Tenant, generate};
+use graph_simulator::{Options, Shape, Tenant, generate, random_edit};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -145,6 +147,16 @@ impl Stage {
 
     pub fn sql(&self) -> Sql {
         Sql::connect(&self.world.database.url)
+    }
+
+    /// Random edits of the tenant; the seed decides them.
+    pub fn edit(&self, seed: u64, count: u32) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        self.world.simulator.edit(|tenant| {
+            for _ in 0..count {
+                random_edit(tenant, &mut rng);
+            }
+        });
     }
 
     /// The binary with this stage's configuration and nothing else, its output kept.

@@ -54,7 +54,7 @@ impl Stage {
 
     /// The view yields exactly the live people of each linked group. Groups are those
     /// which had the registry's names at first: names are bound to objects.
-    pub async fn assert_view(&self, registry: &Registry, groups: &BTreeMap<String, Uuid>) {
+    pub fn assert_view(&self, registry: &Registry, groups: &BTreeMap<String, Uuid>) {
         for entry in &registry.entries {
             let expected: BTreeSet<(String, Uuid)> = self.world.simulator.read(|tenant| {
                 let linked = entry.groups.iter().map(|name| groups[&name.to_lowercase()]);
