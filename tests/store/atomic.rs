@@ -180,7 +180,7 @@ async fn a_row_that_people_change_meanwhile_is_not_overwritten_blindly() {
         let world = World::new(on, company(TEAM)).await;
         world.run(Full).await;
         world.edit(|tenant| {
-            tenant.update_user(id("ada"), |user| user.display_name = Some("Ada L".into()))
+            tenant.update_user(id("ada"), |user| user.display_name = Some("Ada L".into()));
         });
         let sync = world.sync();
         let (run, seen) = observed(&sync).await;
@@ -202,7 +202,7 @@ async fn a_row_changed_in_an_open_transaction_fails_the_run_and_the_next_one_mee
     let world = World::new(On::Postgres, company(TEAM)).await;
     world.run(Full).await;
     world.edit(|tenant| {
-        tenant.update_user(id("ada"), |user| user.display_name = Some("Ada L".into()))
+        tenant.update_user(id("ada"), |user| user.display_name = Some("Ada L".into()));
     });
     let before = world.database.count("audit_logs");
     let url = world.database.url.clone();
