@@ -111,7 +111,7 @@ async fn disabled_people_lose_access_though_memberships_are_held() {
         leave(&world, "readers", &["ada", "bob", "cem"]);
         let held = world
             .follow(|tenant| {
-                tenant.update_user(id("fay"), |user| user.account_enabled = Some(false))
+                tenant.update_user(id("fay"), |user| user.account_enabled = Some(false));
             })
             .await;
         assert_eq!(held.outcome, Outcome::Held, "{on:?}");

@@ -73,7 +73,7 @@ async fn somebody_whose_addresses_are_all_taken_is_a_finding_and_no_row() {
         assert_eq!(world.findings(), [format!("address_conflict|{}", id("twin"))], "{on:?}");
         world
             .follow(|tenant| {
-                tenant.update_user(id("ada"), |user| user.mail = Some(address("ada.b")))
+                tenant.update_user(id("ada"), |user| user.mail = Some(address("ada.b")));
             })
             .await;
         assert_eq!(world.user("twin"), "twin|ada@contoso.example|user|live", "{on:?}");
@@ -156,7 +156,7 @@ async fn names_that_break_careless_code_are_kept() {
                 for (at, name) in odd.iter().enumerate() {
                     let renamed = format!("{name}!");
                     tenant.update_user(id(&format!("odd{at}")), |user| {
-                        user.display_name = Some(renamed)
+                        user.display_name = Some(renamed);
                     });
                 }
             })
