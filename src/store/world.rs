@@ -17,7 +17,7 @@ use super::schema::{
 };
 use super::types::Id;
 use super::{Doing, Error, Tx};
-use crate::directory::{ObjectId, fold_case, person_key};
+use crate::directory::{MemberKind, ObjectId, fold_case, person_key};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
@@ -104,19 +104,15 @@ impl Tx<'_> {
         affected.extend(question.purge_users.iter());
         affected.extend(waiting_users(world));
         let mut below = held_groups.clone();
-        below.extend(&question.purge_groups);
-        for group in &moved.groups {
-            below.insert(*group);
-        }
+        below.extend(question.purge_groups.iter().chain(&moved.groups));
         for ((group, member), step) in &moved.edges {
-            match step {
-                EdgeMove::Joined(kind) | EdgeMove::Left(kind, _) => match kind {
-                    crate::directory::MemberKind::User => affected.insert(*member),
-                    crate::directory::MemberKind::Group => {
-                        below.insert(*group);
-                        below.insert(*member)
-                    }
-                },
+            let (EdgeMove::Joined(kind) | EdgeMove::Left(kind, _)) = step;
+            match kind {
+                MemberKind::User => affected.insert(*member),
+                MemberKind::Group => {
+                    below.insert(*group);
+                    below.insert(*member)
+                }
             };
         }
         world.affected_groups = moved.groups.iter().copied().chain(held_groups).collect();

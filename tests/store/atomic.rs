@@ -10,7 +10,7 @@ const TEAM: Groups<'_> =
     &[("readers", &["ada", "bob"]), ("writers", &["ada"]), ("old", &["bob"]), ("lost", &["cem"])];
 
 /// Every table that a run may write.
-const WRITTEN: [&str; 18] = [
+const WRITTEN: [&str; 19] = [
     "users",
     "aad_groups",
     "products",
@@ -28,6 +28,7 @@ const WRITTEN: [&str; 18] = [
     "dirsync_findings",
     "dirsync_registry_products",
     "dirsync_registry_links",
+    "dirsync_registry_members",
     "dirsync_registry_bindings",
 ];
 
@@ -152,22 +153,12 @@ async fn two_daemons_on_one_database_double_nothing() {
             }
         }
         world.run(Delta).await;
-        let rows = world.lines(
-            "entity_type, entity_id, action, before, after",
-            "audit_logs WHERE entity_type = 'aad_group' AND action = 'link'",
-        );
-        let membership = |row: &String| row.split('{').nth(1).map(str::to_owned);
-        let told: Vec<_> = rows.iter().map(membership).collect();
         let links =
             world.database.count("audit_logs WHERE action = 'link' AND entity_type = 'aad_group'");
         let unlinks = world
             .database
             .count("audit_logs WHERE action = 'unlink' AND entity_type = 'aad_group'");
-        assert_eq!(
-            links - unlinks,
-            world.database.count("dirsync_group_members"),
-            "{on:?} {told:?}"
-        );
+        assert_eq!(links - unlinks, world.database.count("dirsync_group_members"), "{on:?}");
         world.assert_rests().await;
         world.assert_equals_tenant().await;
     }
