@@ -54,7 +54,7 @@ async fn two_runs_at_once_both_succeed() {
     let mut both = [stage.begin(&["sync"]), stage.begin(&["sync", "--full"])];
     latch.is_reached().await;
     let waits = "SELECT CAST(pid AS text) AS cell FROM pg_locks \
-                 WHERE NOT granted AND locktype = 'advisory'";
+                 WHERE NOT granted AND relation = 'dirsync_cursors'::regclass";
     let mut sql = stage.sql();
     until("the other one waits", async || sql.finds(waits).then_some(())).await;
     latch.open();
