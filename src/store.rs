@@ -12,6 +12,7 @@ mod findings;
 mod load;
 mod lookup;
 mod migrate;
+mod planner;
 mod registry;
 mod rows;
 mod runs;

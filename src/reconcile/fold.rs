@@ -46,6 +46,9 @@ pub struct Moved {
     pub users: BTreeSet<ObjectId>,
     /// Groups with a new value.
     pub groups: BTreeSet<ObjectId>,
+    /// Those of them that came, went or were read anew: their members may gain or lose by
+    /// it, as they never do by a new name.
+    pub turned: BTreeSet<ObjectId>,
     /// Edges by (group, member): `Some` for one that is now there.
     pub edges: BTreeMap<(ObjectId, ObjectId), EdgeMove>,
 }
@@ -67,7 +70,7 @@ impl Moved {
 
     /// Whether nothing moved.
     pub fn is_empty(&self) -> bool {
-        let Self { users, groups, edges } = self;
+        let Self { users, groups, turned: _, edges } = self;
         users.is_empty() && groups.is_empty() && edges.is_empty()
     }
 }
@@ -163,6 +166,9 @@ fn fold_group(observed: &mut Observed, moved: &mut Moved, id: ObjectId, seen: Se
         },
     };
     if before != Some(&after) {
+        if before.map(|group| group.presence) != Some(after.presence) {
+            moved.turned.insert(id);
+        }
         observed.groups.insert(id, after);
         moved.groups.insert(id);
     }
@@ -284,6 +290,7 @@ fn set_read(observed: &mut Observed, moved: &mut Moved, group: ObjectId, read: M
     if known.members != read {
         known.members = read;
         moved.groups.insert(group);
+        moved.turned.insert(group);
     }
 }
 

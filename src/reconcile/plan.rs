@@ -204,7 +204,7 @@ struct Draft<'w> {
     policy: &'w Policy,
     withhold: Withhold,
     plan: Plan,
-    /// Findings that this run looked at; those not raised again are resolved.
+    /// Open findings that this run looked at; those not raised again are resolved.
     evaluated: BTreeSet<(FindingKind, String)>,
 }
 
@@ -233,9 +233,13 @@ impl Draft<'_> {
 
     /// Says that this run can tell whether `subject` has findings of these kinds.
     fn evaluate(&mut self, kinds: &[FindingKind], subject: &impl ToString) {
-        for kind in kinds {
-            self.evaluated.insert((*kind, subject.to_string()));
+        let open = &self.world.open_findings;
+        if open.is_empty() {
+            return;
         }
+        let subject = subject.to_string();
+        let keys = kinds.iter().map(|kind| (*kind, subject.clone()));
+        self.evaluated.extend(keys.filter(|key| open.contains_key(key)));
     }
 }
 
@@ -249,6 +253,7 @@ pub fn plan(world: &World, policy: &Policy, withhold: Withhold) -> Plan {
     memberships::decide(&mut draft, &closure, &users);
     registry::decide(&mut draft, &groups, &users);
     access::annotate(&mut draft, &groups, &users);
+    users.note_changes(&mut draft);
     settle_findings(&mut draft);
     draft.plan
 }
@@ -256,12 +261,9 @@ pub fn plan(world: &World, policy: &Policy, withhold: Withhold) -> Plan {
 /// Drops findings that say nothing new, and resolves those that are over.
 fn settle_findings(draft: &mut Draft<'_>) {
     let open = &draft.world.open_findings;
-    draft.plan.resolved = draft
-        .evaluated
-        .iter()
-        .filter(|key| open.contains_key(*key) && !draft.plan.raised.contains_key(*key))
-        .cloned()
-        .collect();
+    let evaluated = std::mem::take(&mut draft.evaluated);
+    draft.plan.resolved =
+        evaluated.into_iter().filter(|key| !draft.plan.raised.contains_key(key)).collect();
     draft.plan.raised.retain(|key, message| open.get(key) != Some(message));
 }
 

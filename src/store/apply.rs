@@ -28,7 +28,7 @@ use crate::directory::{Cursor, MemberKind, Mode, ObjectId};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::guard;
 use crate::reconcile::plan::Plan;
-use crate::reconcile::report::{Action, Entity, Trigger};
+use crate::reconcile::report::{Action, Entity, Totals, Trigger};
 use crate::reconcile::world::World;
 
 /// What identifies a run in everything it writes.
@@ -165,24 +165,28 @@ impl Tx<'_> {
     }
 
     fn write_edges(&mut self, moved: &Moved) -> Result<(), Error> {
-        let edge = |group: &ObjectId, member: &ObjectId, kind: MemberKind| EdgeRow {
-            group_id: (*group).into(),
-            member_id: (*member).into(),
+        let edge = |(group, member): (ObjectId, ObjectId), kind| EdgeRow {
+            group_id: group.into(),
+            member_id: member.into(),
             is_group: kind == MemberKind::Group,
         };
-        let mut joined = Vec::new();
-        let mut left = Vec::new();
-        for ((group, member), step) in &moved.edges {
-            match step {
-                EdgeMove::Joined(kind) => joined.push(edge(group, member, *kind)),
-                EdgeMove::Left(kind, _) => left.push(edge(group, member, *kind)),
-            }
-        }
+        let left = moved.edges.iter().filter_map(|(key, step)| match step {
+            EdgeMove::Left(kind, _) => Some(edge(*key, *kind)),
+            EdgeMove::Joined(_) => None,
+        });
+        let left: Vec<EdgeRow> = left.collect();
         bulk::delete(self.conn, &OBSERVED_EDGES, &left, "deleting observed edges")?;
-        for rows in joined.chunks(ROWS_MAX * 10) {
+        let mut joined = moved.edges.iter().filter_map(|(key, step)| match step {
+            EdgeMove::Joined(kind) => Some(edge(*key, *kind)),
+            EdgeMove::Left(..) => None,
+        });
+        loop {
+            let rows: Vec<EdgeRow> = joined.by_ref().take(ROWS_MAX * 10).collect();
+            if rows.is_empty() {
+                return Ok(());
+            }
             insert_rows!(self.conn, dirsync_observed_edges::table, rows, "writing observed edges")?;
         }
-        Ok(())
     }
 
     /// Writes the decided changes with one audit row each, findings and held objects.
@@ -229,9 +233,15 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Moves the cursor: the last thing a run writes before it commits.
-    pub fn move_cursor(&mut self, cursor: &Cursor, info: &RunInfo) -> Result<(), Error> {
+    /// Moves the cursor, and with it what the next run need not count.
+    pub fn move_cursor(
+        &mut self,
+        cursor: &Cursor,
+        totals: Totals,
+        info: &RunInfo,
+    ) -> Result<(), Error> {
         use dirsync_cursors::dsl;
+        let count = |total: u64| i64::try_from(total).unwrap_or(i64::MAX);
         let values = (
             dsl::generation.eq(info.generation + 1),
             dsl::tenant_id.eq(info.tenant_id.as_str()),
@@ -239,6 +249,9 @@ impl Tx<'_> {
             dsl::fingerprint.eq(info.fingerprint.as_str()),
             dsl::users_link.eq(cursor.users.as_str()),
             dsl::groups_link.eq(cursor.groups.as_str()),
+            dsl::live_users.eq(count(totals.users)),
+            dsl::live_groups.eq(count(totals.groups)),
+            dsl::memberships.eq(count(totals.memberships)),
             dsl::updated_at.eq(Time(info.now)),
         );
         if info.generation == 0 {

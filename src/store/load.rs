@@ -6,12 +6,12 @@ use diesel::prelude::*;
 
 use super::bulk::IDS_MAX;
 use super::connection::Conn;
-use super::rows::{EdgeRow, ObservedGroupRow, ObservedUserRow};
+use super::rows::{EdgeRow, ObservedGroupRow, ObservedUserRow, presence_of};
 use super::schema::{
     aad_groups, dirsync_cursors, dirsync_observed_edges, dirsync_observed_groups,
     dirsync_observed_users, product_aad_groups,
 };
-use super::types::{Id, Time};
+use super::types::Id;
 use super::{Doing, Error, Tx};
 use crate::directory::{Cursor, DeltaLink, Member, MemberKind, Members, ObjectId, fold_case};
 use crate::reconcile::fold::{Observed, Part};
@@ -86,6 +86,7 @@ pub struct Start {
 impl Tx<'_> {
     /// What a run must know before it reads the directory.
     pub fn start(&mut self) -> Result<Start, Error> {
+        self.few_rows()?;
         let (linked_groups, invalid_links) = self.linked_groups()?;
         Ok(Start {
             cursor: self.cursor()?,
@@ -107,17 +108,27 @@ impl Tx<'_> {
 
     /// Where the last run ended.
     pub fn cursor(&mut self) -> Result<Option<CursorRow>, Error> {
-        type Row = (i32, i64, String, String, String, String, String, Time);
-        let row: Option<Row> =
-            dirsync_cursors::table.first(self.conn).optional().doing("reading the cursor")?;
-        Ok(row.map(|(_, generation, tenant_id, endpoint, fingerprint, users, groups, _)| {
-            CursorRow {
-                generation,
-                tenant_id,
-                endpoint,
-                fingerprint,
-                cursor: Cursor { users: DeltaLink::new(users), groups: DeltaLink::new(groups) },
-            }
+        use dirsync_cursors::dsl;
+        type Row = (i64, String, String, String, String, String);
+        let columns = (
+            dsl::generation,
+            dsl::tenant_id,
+            dsl::endpoint,
+            dsl::fingerprint,
+            dsl::users_link,
+            dsl::groups_link,
+        );
+        let row: Option<Row> = dsl::dirsync_cursors
+            .select(columns)
+            .first(self.conn)
+            .optional()
+            .doing("reading the cursor")?;
+        Ok(row.map(|(generation, tenant_id, endpoint, fingerprint, users, groups)| CursorRow {
+            generation,
+            tenant_id,
+            endpoint,
+            fingerprint,
+            cursor: Cursor { users: DeltaLink::new(users), groups: DeltaLink::new(groups) },
         }))
     }
 
@@ -173,10 +184,20 @@ impl Tx<'_> {
         &mut self,
         which: Which<'_>,
     ) -> Result<BTreeMap<ObjectId, Presence>, Error> {
-        Ok(observed_users(self.conn, which)?
-            .into_iter()
-            .map(|(id, user)| (id, user.presence))
-            .collect())
+        use dirsync_observed_users::dsl::{
+            dirsync_observed_users as table, evidence, object_id, presence,
+        };
+        let query = || table.select((object_id, presence, evidence));
+        let rows: Vec<(Id, String, Option<String>)> = match which {
+            Which::All => query().load(self.conn),
+            Which::Ids(ids) => in_slices(ids.iter().copied(), |ids| {
+                query().filter(object_id.eq_any(ids)).load(self.conn)
+            }),
+        }
+        .doing("reading who is observed")?;
+        rows.into_iter()
+            .map(|(id, word, because)| Ok((id.into(), presence_of(&word, because.as_deref())?)))
+            .collect()
     }
 
     /// Which of these groups are observed.

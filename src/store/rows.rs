@@ -42,7 +42,7 @@ fn presence_words(presence: Presence) -> (&'static str, Option<&'static str>) {
     }
 }
 
-fn presence_of(word: &str, evidence: Option<&str>) -> Result<Presence, Error> {
+pub(super) fn presence_of(word: &str, evidence: Option<&str>) -> Result<Presence, Error> {
     let evidence = evidence.and_then(Evidence::parse).unwrap_or(Evidence::Derived);
     match word {
         "present" => Ok(Presence::Present),

@@ -106,8 +106,22 @@ impl Tx<'_> {
             .doing("pruning runs")
     }
 
-    /// How much the platform sees. Counts whole tables, so it is asked only by full
-    /// runs and where a plan takes something away.
+    /// How much the platform sees, as the last run left it; `None` before the first.
+    pub fn carried_totals(&mut self) -> Result<Option<Totals>, Error> {
+        use super::schema::dirsync_cursors::dsl;
+        let carried: Option<(i64, i64, i64)> = dsl::dirsync_cursors
+            .select((dsl::live_users, dsl::live_groups, dsl::memberships))
+            .first(self.conn)
+            .optional()
+            .doing("reading the totals")?;
+        Ok(carried.map(|(users, groups, memberships)| Totals {
+            users: users.unsigned_abs(),
+            groups: groups.unsigned_abs(),
+            memberships: memberships.unsigned_abs(),
+        }))
+    }
+
+    /// How much the platform sees, counted: reads whole tables.
     pub fn totals(&mut self) -> Result<Totals, Error> {
         let users: i64 = dirsync_user_identities::table
             .filter(dirsync_user_identities::state.eq("live"))

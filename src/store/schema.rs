@@ -86,7 +86,8 @@ diesel::table! {
     use crate::store::types::TimeSql;
     dirsync_cursors (id) {
         id -> Integer, generation -> BigInt, tenant_id -> Text, endpoint -> Text, fingerprint -> Text,
-        users_link -> Text, groups_link -> Text, updated_at -> TimeSql,
+        users_link -> Text, groups_link -> Text, live_users -> BigInt, live_groups -> BigInt, memberships -> BigInt,
+        updated_at -> TimeSql,
     }
 }
 diesel::table! {

@@ -104,7 +104,8 @@ impl Tx<'_> {
         affected.extend(question.purge_users.iter());
         affected.extend(waiting_users(world));
         let mut below = held_groups.clone();
-        below.extend(question.purge_groups.iter().chain(&moved.groups));
+        below.extend(&question.purge_groups);
+        below.extend(&moved.turned);
         for ((group, member), step) in &moved.edges {
             let (EdgeMove::Joined(kind) | EdgeMove::Left(kind, _)) = step;
             match kind {
@@ -186,7 +187,7 @@ impl Tx<'_> {
             let unseen = open.iter().filter(|id| !world.users.contains_key(id)).copied().collect();
             world.users.extend(observed_users(self.conn, Which::Ids(&unseen))?);
             for row in load_users(self.conn, UsersBy::ObjectIds(&open))? {
-                place(world, row);
+                place_again(world, row);
             }
             world.affected_users.extend(&open);
             let mut wanted: BTreeSet<String> = BTreeSet::new();
@@ -196,7 +197,7 @@ impl Tx<'_> {
             }
             wanted.retain(|address| asked.insert(address.clone()));
             for row in load_users(self.conn, UsersBy::Emails(&wanted))? {
-                place(world, row);
+                place_again(world, row);
             }
             open = waiting_for(self.conn, &wanted)?
                 .into_iter()
@@ -305,7 +306,7 @@ impl Tx<'_> {
         people.extend(world.registry.members.keys().map(|(_, user)| *user));
         people.retain(|id| !world.identities.contains_key(id));
         for row in load_users(self.conn, UsersBy::ObjectIds(&people))? {
-            place(world, row);
+            place_again(world, row);
         }
         let mut groups: BTreeSet<ObjectId> =
             world.registry.group_bindings.values().copied().collect();
@@ -386,12 +387,20 @@ fn waiting_users(world: &World) -> impl Iterator<Item = ObjectId> {
         .filter_map(|(_, subject)| subject.parse().ok())
 }
 
+/// A row that was placed before may come again, except where all are read at once.
+fn place_again(world: &mut World, row: UserRow) {
+    let is_known =
+        row.identity.is_none() && world.hand_made.iter().any(|made| made.row.id == row.id);
+    if !is_known {
+        place(world, row);
+    }
+}
+
 fn place(world: &mut World, row: UserRow) {
     match &row.identity {
         Some(identity) => {
             world.identities.insert(identity.object_id, row);
         }
-        None if world.hand_made.iter().any(|made| made.row.id == row.id) => {}
         None => world.hand_made.push(HandMade { row, has_products: false }),
     }
 }

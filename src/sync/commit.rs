@@ -10,7 +10,7 @@ use super::{Done, Error, Run, Settings, Sync, report};
 use crate::directory::Mode;
 use crate::reconcile::fold::{Moved, fold};
 use crate::reconcile::guard;
-use crate::reconcile::report::{FindingKind, Outcome, Phase, Removals, Report};
+use crate::reconcile::report::{FindingKind, Outcome, Phase, Removals, Report, Totals};
 use crate::reconcile::world::{Policy, World};
 use crate::store::{self, Applied, RunInfo, Tx, Verdict};
 
@@ -38,52 +38,37 @@ struct Committing<'s> {
 }
 
 impl Committing<'_> {
-    fn run(&self, tx: &mut Tx<'_>, observation: Observation) -> Result<Done, store::Error> {
-        let Observation {
-            mode,
-            parts,
-            drift_at,
-            scope,
-            question,
-            cursor,
-            generation,
-            reading,
-            seconds,
-            notes,
-            request_id,
-        } = observation;
-        let info = self.info(mode, generation, request_id);
+    fn run(&self, tx: &mut Tx<'_>, mut observation: Observation) -> Result<Done, store::Error> {
+        let request_id = observation.request_id.take();
+        let info = self.info(observation.mode, observation.generation, request_id);
         tx.claim(&info)?;
-        let mut phases = BTreeMap::from([(Phase::Observe, seconds)]);
-
-        let timer = Instant::now();
-        let everything = question.everything;
-        let mut observed = if everything { tx.observed_all()? } else { tx.observed_for(&parts)? };
-        let mut moved = Moved::default();
-        let mut drift = 0;
-        for (at, part) in parts.into_iter().enumerate() {
-            let before = moved.len();
-            fold(&mut observed, part, &mut moved, &scope);
-            // What lists show beyond what the deltas said is what deltas missed.
-            if Some(at) == drift_at {
-                drift = moved.len().saturating_sub(before) as u64;
-            }
+        let everything = observation.question.everything;
+        if !everything {
+            tx.few_rows()?;
         }
-        tx.write_observed(&observed, &moved, generation == 0, self.run.started_at)?;
-        let world = tx.world(observed, &moved, &question)?;
-        phases.insert(Phase::Load, timer.elapsed());
+        let timer = Instant::now();
+        let (mut world, drift) = self.load(tx, &mut observation)?;
+        let Observation { mode, generation, cursor, reading, seconds, notes, .. } = observation;
+        let mut phases =
+            BTreeMap::from([(Phase::Observe, seconds), (Phase::Load, timer.elapsed())]);
 
         let timer = Instant::now();
-        let totals = tx.totals()?;
+        let totals = totals(tx, everything)?;
         let policy = self.policy();
         let (mut plan, trips) = guard::decide(&world, &policy, &self.settings.limits, totals);
         add_notes(&mut plan, &world, &trips, notes);
+        // Decided upon: what is written and shown asks for rows and names only.
+        world.parents.clear();
         phases.insert(Phase::Plan, timer.elapsed());
 
         let timer = Instant::now();
         let Applied { changes } = tx.apply(&plan, &world, &info)?;
-        tx.move_cursor(&cursor, &info)?;
+        let totals = guard::totals_after(totals, &plan);
+        tx.move_cursor(&cursor, totals, &info)?;
         self.prune(tx)?;
+        if generation == 0 {
+            tx.gather_statistics()?;
+        }
         let withheld = guard::count_withheld(&plan);
         let outcome = match (withheld == Removals::default(), changes.is_empty()) {
             (false, _) => Outcome::Held,
@@ -101,7 +86,7 @@ impl Committing<'_> {
             changes,
             drift,
             withheld,
-            totals: Some(guard::totals_after(totals, &plan)),
+            totals: Some(totals),
             reading,
             phases,
             findings: tx.count_findings()?,
@@ -109,6 +94,31 @@ impl Committing<'_> {
         };
         tx.record_run(&report::row(&report))?;
         Ok(Done { report, plan, world, trips })
+    }
+
+    /// Folds what was read into what is stored, and loads what it is to be compared with.
+    /// What moved is forgotten with the parts: it is as large as the tenant in a first run.
+    fn load(
+        &self,
+        tx: &mut Tx<'_>,
+        observation: &mut Observation,
+    ) -> Result<(World, u64), store::Error> {
+        let Observation { parts, drift_at, scope, question, generation, .. } = observation;
+        let parts = std::mem::take(parts);
+        let mut observed =
+            if question.everything { tx.observed_all()? } else { tx.observed_for(&parts)? };
+        let mut moved = Moved::default();
+        let mut drift = 0;
+        for (at, part) in parts.into_iter().enumerate() {
+            let before = moved.len();
+            fold(&mut observed, part, &mut moved, scope);
+            // What lists show beyond what the deltas said is what deltas missed.
+            if Some(at) == *drift_at {
+                drift = moved.len().saturating_sub(before) as u64;
+            }
+        }
+        tx.write_observed(&observed, &moved, *generation == 0, self.run.started_at)?;
+        Ok((tx.world(observed, &moved, question)?, drift))
     }
 
     fn info(&self, mode: Mode, generation: i64, request_id: Option<String>) -> RunInfo {
@@ -143,6 +153,13 @@ impl Committing<'_> {
         }
         Ok(())
     }
+}
+
+/// How much the platform sees: counted by full runs, so that an error cannot live on, and
+/// carried from run to run by the others, whose cost must not follow the tenant.
+fn totals(tx: &mut Tx<'_>, counted: bool) -> Result<Totals, store::Error> {
+    let carried = if counted { None } else { tx.carried_totals()? };
+    carried.map_or_else(|| tx.totals(), Ok)
 }
 
 /// Findings about the run itself: what reading noted, and that something is held.

@@ -83,6 +83,11 @@ CREATE TABLE dirsync_cursors (
   fingerprint text NOT NULL,
   users_link  text NOT NULL,
   groups_link text NOT NULL,
+  -- What the platform sees, counted by full runs and carried on by the others: counting
+  -- reads whole tables.
+  live_users  bigint NOT NULL,
+  live_groups bigint NOT NULL,
+  memberships bigint NOT NULL,
   updated_at  timestamptz NOT NULL
 );
 

@@ -83,6 +83,11 @@ CREATE TABLE dirsync_cursors (
   fingerprint TEXT NOT NULL,
   users_link  TEXT NOT NULL,
   groups_link TEXT NOT NULL,
+  -- What the platform sees, counted by full runs and carried on by the others: counting
+  -- reads whole tables.
+  live_users  INTEGER NOT NULL,
+  live_groups INTEGER NOT NULL,
+  memberships INTEGER NOT NULL,
   updated_at  TEXT NOT NULL
 );
 

@@ -16,7 +16,7 @@ use crate::reconcile::world::State;
 type Links = BTreeMap<ObjectId, BTreeSet<String>>;
 
 /// Writes into each planned membership the products that its person gains or loses.
-pub(super) fn annotate(draft: &mut Draft<'_>, groups: &Groups, users: &Users) {
+pub(super) fn annotate(draft: &mut Draft<'_>, groups: &Groups, users: &Users<'_>) {
     let links = links_after(draft);
     // Most groups are linked to nothing: then there is nothing to compute.
     let touches = |change: &MembershipChange| {
@@ -35,7 +35,7 @@ pub(super) fn annotate(draft: &mut Draft<'_>, groups: &Groups, users: &Users) {
 fn annotate_person(
     draft: &Draft<'_>,
     groups: &Groups,
-    users: &Users,
+    users: &Users<'_>,
     links: &Links,
     changes: &mut [MembershipChange],
 ) {

@@ -9,9 +9,12 @@ use crate::directory::{Evidence, ObjectId};
 
 /// Plans the memberships of the affected users. A user's state never matters here: a
 /// disable is one status change, not hundreds of unlinks.
-pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>, users: &Users) {
+pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>, users: &Users<'_>) {
     let world = draft.world;
     let none = BTreeSet::new();
+    // A first run makes them all: room made step by step is room taken twice.
+    let stored: usize = world.memberships.values().map(BTreeSet::len).sum();
+    draft.plan.memberships.reserve(users.effective().saturating_sub(stored));
     for user in &world.affected_users {
         let stored = world.memberships.get(user).unwrap_or(&none);
         let wanted = if users.row(*user).is_some() { closure.of(*user) } else { BTreeSet::new() };

@@ -22,7 +22,7 @@ const OWNER_FINDINGS: &[FindingKind] =
     &[FindingKind::RegistryOwnerUnresolved, FindingKind::RegistryOwnerAmbiguous];
 
 /// Plans products, links and owners' memberships; nothing where no registry is configured.
-pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, users: &Users) {
+pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, users: &Users<'_>) {
     let Some(wanted) = &draft.world.registry.wanted else { return };
     decide_products(draft, wanted);
     let bound_groups = bind_groups(draft, wanted, groups);
@@ -140,7 +140,7 @@ fn owner_names(wanted: &[RegistryEntry]) -> BTreeMap<String, &str> {
 fn bind_owners(
     draft: &mut Draft<'_>,
     wanted: &[RegistryEntry],
-    users: &Users,
+    users: &Users<'_>,
 ) -> BTreeMap<String, ObjectId> {
     let names = owner_names(wanted);
     let mut people = draft.world.registry.owners.clone();
@@ -237,7 +237,7 @@ fn decide_members(
     draft: &mut Draft<'_>,
     wanted: &[RegistryEntry],
     bound: &BTreeMap<String, ObjectId>,
-    users: &Users,
+    users: &Users<'_>,
 ) {
     let world = draft.world;
     let mut desired = BTreeSet::new();
@@ -267,11 +267,10 @@ fn decide_members(
             changes.push(Change { key: key.clone(), before, after, evidence: None });
         }
     }
-    let purged = purged(&draft.plan.users);
     for (key, role) in &world.registry.members {
         if !desired.contains(key)
             && !undecided.contains(key.0.as_str())
-            && !purged.contains(&key.1)
+            && !users.is_purged(key.1)
             && draft.may_remove(Removal::ProductMember(key.0.clone(), key.1))
         {
             changes.push(Change {
@@ -287,12 +286,12 @@ fn decide_members(
 }
 
 /// What goes for good in this plan, and takes along what the registry gave it.
-fn purged<V>(changes: &[Change<ObjectId, V>]) -> BTreeSet<ObjectId> {
+fn purged(changes: &[super::GroupChange]) -> BTreeSet<ObjectId> {
     changes.iter().filter(|change| change.after.is_none()).map(|change| change.key).collect()
 }
 
 /// Whether a person may become an owner now; who is one already stays one while bound.
-fn may_own(draft: &Draft<'_>, users: &Users, id: ObjectId) -> bool {
+fn may_own(draft: &Draft<'_>, users: &Users<'_>, id: ObjectId) -> bool {
     let affected = draft.world.affected_users.contains(&id);
     let row = if affected { users.row(id) } else { draft.world.identities.get(&id) };
     let identity = row.and_then(|row| row.identity.as_ref());

@@ -3,6 +3,7 @@
 //! Addresses are dealt out in [`super::addresses`], because one person's may depend
 //! on everybody else's.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::addresses::{self, Address, Claim, Standing};
@@ -21,19 +22,62 @@ const FINDINGS: &[FindingKind] =
     &[FindingKind::UserWithoutAddress, FindingKind::AddressConflict, FindingKind::AdoptionWaits];
 
 /// The rows of the people in play, after this plan.
-pub(super) struct Users {
-    after: BTreeMap<ObjectId, Option<UserRow>>,
+pub(super) struct Users<'w> {
+    /// Borrowed where nothing changes: a full run looks at everybody.
+    after: BTreeMap<ObjectId, Option<Cow<'w, UserRow>>>,
+    purged: BTreeSet<ObjectId>,
+    effective: usize,
 }
 
-impl Users {
+impl Users<'_> {
     /// The row of an affected user: `None` if it has none or is purged.
     pub(super) fn row(&self, id: ObjectId) -> Option<&UserRow> {
-        self.after.get(&id).and_then(Option::as_ref)
+        self.after.get(&id).and_then(Option::as_deref)
     }
 
     /// Every affected user that has a row.
     pub(super) fn rows(&self) -> impl Iterator<Item = (ObjectId, &UserRow)> {
-        self.after.iter().filter_map(|(id, row)| row.as_ref().map(|row| (*id, row)))
+        self.after.iter().filter_map(|(id, row)| Some((*id, row.as_deref()?)))
+    }
+
+    /// Whether the user goes for good in this plan.
+    pub(super) fn is_purged(&self, id: ObjectId) -> bool {
+        self.purged.contains(&id)
+    }
+
+    /// How many effective memberships the affected users have, whether or not they get rows.
+    pub(super) const fn effective(&self) -> usize {
+        self.effective
+    }
+
+    /// Hands the changed rows over to the plan: the last thing done with them, so that
+    /// none is held twice.
+    pub(super) fn note_changes(self, draft: &mut Draft<'_>) {
+        let world = draft.world;
+        let made_by_hand: BTreeMap<i32, &UserRow> =
+            world.hand_made.iter().filter_map(|made| Some((made.row.id?, &made.row))).collect();
+        let changed = self.after.values().filter(|row| !matches!(row, Some(Cow::Borrowed(_))));
+        draft.plan.users.reserve(changed.count());
+        for (id, row) in self.after {
+            let own = world.identities.get(&id);
+            let (before, after) = match row {
+                Some(Cow::Borrowed(_)) => continue,
+                Some(Cow::Owned(row)) => {
+                    (own.or_else(|| made_by_hand.get(&row.id?).copied()), Some(row))
+                }
+                None => (own, None),
+            };
+            if before == after.as_ref() {
+                continue;
+            }
+            let evidence = match (world.users.get(&id).map(|user| user.presence), &after) {
+                (_, None) => Some(Evidence::ConfirmedById),
+                (Some(Presence::Gone(_, evidence)), Some(_)) => Some(evidence),
+                _ => None,
+            };
+            let before = before.cloned();
+            draft.plan.users.push(Change { key: id, before, after, evidence });
+        }
     }
 }
 
@@ -46,14 +90,19 @@ struct Candidate<'w> {
 }
 
 /// Plans the affected users.
-pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, closure: &Closure<'_>) -> Users {
+pub(super) fn decide<'w>(
+    draft: &mut Draft<'w>,
+    groups: &Groups,
+    closure: &Closure<'_>,
+) -> Users<'w> {
     let world = draft.world;
     let mut purged = BTreeSet::new();
-    let mut after: BTreeMap<ObjectId, Option<UserRow>> = BTreeMap::new();
+    let mut effective = 0;
+    let mut after: BTreeMap<ObjectId, Option<Cow<'w, UserRow>>> = BTreeMap::new();
     let mut candidates: BTreeMap<ObjectId, Candidate<'_>> = BTreeMap::new();
     for id in &world.affected_users {
         let before = world.identities.get(id);
-        after.insert(*id, before.cloned());
+        after.insert(*id, before.map(Cow::Borrowed));
         draft.evaluate(FINDINGS, id);
         let Some(seen) = world.users.get(id) else { continue };
         if purge(draft, *id, seen, before) {
@@ -62,6 +111,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, closure: &Closure<'
             continue;
         }
         let above = closure.of(*id);
+        effective += above.len();
         let is_admin = above.iter().any(|group| {
             draft.policy.admin_groups.contains(group) && groups.state(*group) == Some(State::Live)
         });
@@ -75,14 +125,16 @@ pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, closure: &Closure<'
     let mut addresses = addresses::deal(draft, &claims, &purged);
     for (id, candidate) in &candidates {
         if let Some(address) = addresses.users.remove(id) {
-            after.insert(*id, Some(row(*id, candidate, address, draft.policy)));
+            let row = row(*id, candidate, address, draft.policy);
+            if candidate.before != Some(&row) {
+                after.insert(*id, Some(Cow::Owned(row)));
+            }
         }
     }
     for (id, row) in addresses.surrendered {
-        after.insert(id, Some(row));
+        after.insert(id, Some(Cow::Owned(row)));
     }
-    note_changes(draft, &after);
-    Users { after }
+    Users { after, purged, effective }
 }
 
 /// Whether the user goes for good in this plan.
@@ -185,8 +237,7 @@ fn claim<'w>(candidate: &Candidate<'w>) -> Claim<'w> {
 /// The row that follows from a candidate and the address dealt to it.
 fn row(id: ObjectId, candidate: &Candidate<'_>, address: Address, policy: &Policy) -> UserRow {
     let Candidate { seen, before, state, role: (role, admin_granted) } = candidate;
-    let base = before.cloned().or(address.adopted);
-    let was = base.clone();
+    let was = before.cloned().or(address.adopted);
     let removed_at = match state {
         State::Removed => was
             .as_ref()
@@ -227,27 +278,4 @@ fn row(id: ObjectId, candidate: &Candidate<'_>, address: Address, policy: &Polic
         row.updated_at = was.updated_at;
     }
     row
-}
-
-fn note_changes(draft: &mut Draft<'_>, after: &BTreeMap<ObjectId, Option<UserRow>>) {
-    let world = draft.world;
-    for (id, row) in after {
-        let before = world.identities.get(id).cloned().or_else(|| {
-            let adopted = row.as_ref()?.id?;
-            world
-                .hand_made
-                .iter()
-                .find(|made| made.row.id == Some(adopted))
-                .map(|made| made.row.clone())
-        });
-        if before == *row {
-            continue;
-        }
-        let evidence = match (world.users.get(id).map(|user| user.presence), row) {
-            (_, None) => Some(Evidence::ConfirmedById),
-            (Some(Presence::Gone(_, evidence)), Some(_)) => Some(evidence),
-            _ => None,
-        };
-        draft.plan.users.push(Change { key: *id, before, after: row.clone(), evidence });
-    }
 }

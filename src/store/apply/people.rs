@@ -1,6 +1,6 @@
 //! Writes groups, users and effective memberships.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::reconcile::plan::{GroupChange, MembershipChange, UserChange};
 use crate::reconcile::report::{Action, Entity};
 use crate::reconcile::world::UserRow;
 use crate::store::Error;
-use crate::store::audit::{Entry, group_json, link_json, member_json, membership_json, user_json};
+use crate::store::audit::{Entry, group_json, link_json, member_json, membership_json, user_text};
 use crate::store::bulk::{self, ROWS_MAX, Target, insert_rows};
 use crate::store::rows::{
     AadGroupsRow, GroupMemberRow, GroupStateRow, IdentityRow, LinkRow, ProductMemberRow, UsersRow,
@@ -180,9 +180,16 @@ impl Writing<'_, '_> {
         for change in plan.users.iter().filter(|change| change.after.is_none()) {
             self.purge_user(change)?;
         }
+        self.vacate_addresses()?;
+        plan.users.chunks(ROWS_MAX).try_for_each(|changes| self.write_users(changes))
+    }
+
+    /// Rows, identities and audit of so many users as one statement takes: all of them at
+    /// once would be a second copy of the plan.
+    fn write_users(&mut self, changes: &[UserChange]) -> Result<(), Error> {
         let (mut new, mut new_identities, mut changed, mut identities) =
             (vec![], vec![], vec![], vec![]);
-        for change in &plan.users {
+        for change in changes {
             let Some(after) = &change.after else { continue };
             let id = self.ids.users[&change.key];
             let row = UsersRow::new(id, after);
@@ -199,35 +206,27 @@ impl Writing<'_, '_> {
                 Some(_) => identities.extend(identity),
             }
         }
-        self.vacate_addresses(&changed, &new)?;
         bulk::update(self.tx.conn, &USERS, &changed, "updating users")?;
-        for rows in new.chunks(ROWS_MAX) {
-            insert_rows!(self.tx.conn, users::table, rows, "inserting users")?;
-        }
-        for rows in new_identities.chunks(ROWS_MAX) {
-            insert_rows!(
-                self.tx.conn,
-                dirsync_user_identities::table,
-                rows,
-                "inserting identities"
-            )?;
-        }
+        insert_rows!(self.tx.conn, users::table, new, "inserting users")?;
+        insert_rows!(
+            self.tx.conn,
+            dirsync_user_identities::table,
+            new_identities,
+            "inserting identities"
+        )?;
         bulk::upsert(self.tx.conn, &IDENTITIES, &identities, "writing identities")?;
-        for change in &plan.users {
-            self.audit_user(change)?;
-        }
-        Ok(())
+        changes.iter().try_for_each(|change| self.audit_user(change))
     }
 
     fn audit_user(&mut self, change: &UserChange) -> Result<(), Error> {
         let id = self.ids.users[&change.key];
-        let json = |row: &Option<UserRow>| row.as_ref().map(|row| user_json(id, row).to_string());
+        let json = |row: &Option<UserRow>| row.as_ref().map(|row| user_text(id, row)).transpose();
         let entry = Entry {
             entity: Entity::User,
             entity_id: id,
             action: change.action(),
-            before: json(&change.before),
-            after: json(&change.after),
+            before: json(&change.before)?,
+            after: json(&change.after)?,
             evidence: change.evidence,
             products: None,
         };
@@ -237,22 +236,22 @@ impl Writing<'_, '_> {
     }
 
     /// `users.email` is checked row by row, so in a swap both addresses are taken.
-    /// Rows that leave an address which another row takes step aside first.
-    fn vacate_addresses(&mut self, changed: &[UsersRow], new: &[UsersRow]) -> Result<(), Error> {
-        let wanted: BTreeSet<&str> =
-            changed.iter().chain(new).map(|row| row.email.as_str()).collect();
-        let leaving: Vec<UsersRow> = self
-            .plan
-            .users
-            .iter()
-            .filter_map(|change| {
-                let (before, after) = (change.before.as_ref()?, change.after.as_ref()?);
-                let leaves = before.email != after.email && wanted.contains(before.email.as_str());
-                leaves.then(|| {
-                    let id = self.ids.users[&change.key];
-                    let email = format!("{}@moving.invalid", change.key);
-                    UsersRow::new(id, &UserRow { email, ..after.clone() })
-                })
+    /// Rows that leave an address which another row takes step aside first; then the order
+    /// of writing does not matter.
+    fn vacate_addresses(&mut self) -> Result<(), Error> {
+        let changes = &self.plan.users;
+        let movers = changes.iter().filter_map(|change| {
+            let (before, after) = (change.before.as_ref()?, change.after.as_ref()?);
+            (before.email != after.email).then_some((change.key, before, after))
+        });
+        let left: BTreeMap<&str, _> =
+            movers.map(|(key, before, after)| (before.email.as_str(), (key, after))).collect();
+        let taken = changes.iter().filter_map(|change| change.after.as_ref());
+        let taken = taken.filter_map(|row| left.get(row.email.as_str()));
+        let leaving: Vec<UsersRow> = taken
+            .map(|(key, after)| {
+                let email = format!("{key}@moving.invalid");
+                UsersRow::new(self.ids.users[key], &UserRow { email, ..(*after).clone() })
             })
             .collect();
         bulk::update(self.tx.conn, &EMAILS, &leaving, "moving addresses")?;

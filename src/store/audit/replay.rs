@@ -99,7 +99,7 @@ impl Tx<'_> {
         let mut tables = Replay::default();
         for row in load_users(self.conn, UsersBy::All)? {
             if let (Some(id), Some(_)) = (row.id, &row.identity) {
-                tables.users.insert(id.into(), user_json(id, &row));
+                tables.users.insert(id.into(), user_json(id, &row)?);
             }
         }
         for row in load_groups(self.conn, Which::All)?.values() {

@@ -1,39 +1,83 @@
 //! `before` and `after`: the whole row, with the daemon's own state where it has one.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::directory::ObjectId;
 use crate::reconcile::world::{GroupRow, Identity, ProductRole, ProductRow, UserRow};
+use crate::store::Error;
+use crate::store::types::{Id, Time};
 
 fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// A row of `users`, with `identity` where the daemon knows one.
-pub(in crate::store) fn user_json(id: i32, row: &UserRow) -> Value {
-    let UserRow { id: _, email, name, role, created_at, updated_at, identity } = row;
-    let identity = identity.as_ref().map(|identity| {
+/// A row of `users`, with `identity` where the daemon knows one. A first run writes one
+/// for everybody, so it is made without a tree of values in between.
+#[derive(Serialize)]
+struct UserJson<'a> {
+    id: i32,
+    email: &'a str,
+    name: &'a str,
+    role: &'static str,
+    created_at: Time,
+    updated_at: Time,
+    identity: Option<IdentityJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct IdentityJson<'a> {
+    object_id: Id,
+    state: &'static str,
+    guest: bool,
+    claimed_email: Option<&'a str>,
+    admin_granted: bool,
+    removed_at: Option<Time>,
+}
+
+impl<'a> UserJson<'a> {
+    fn new(id: i32, row: &'a UserRow) -> Self {
+        let UserRow { id: _, email, name, role, created_at, updated_at, identity } = row;
+        Self {
+            id,
+            email,
+            name,
+            role: role.label(),
+            created_at: Time(*created_at),
+            updated_at: Time(*updated_at),
+            identity: identity.as_ref().map(IdentityJson::new),
+        }
+    }
+}
+
+impl<'a> IdentityJson<'a> {
+    fn new(identity: &'a Identity) -> Self {
         let Identity { object_id, state, guest, claimed_email, admin_granted, removed_at } =
             identity;
-        json!({
-            "object_id": object_id.to_string(),
-            "state": state.label(),
-            "guest": guest,
-            "claimed_email": claimed_email,
-            "admin_granted": admin_granted,
-            "removed_at": removed_at.map(time),
-        })
-    });
-    json!({
-        "id": id,
-        "email": email,
-        "name": name,
-        "role": role.label(),
-        "created_at": time(*created_at),
-        "updated_at": time(*updated_at),
-        "identity": identity,
-    })
+        Self {
+            object_id: (*object_id).into(),
+            state: state.label(),
+            guest: *guest,
+            claimed_email: claimed_email.as_deref(),
+            admin_granted: *admin_granted,
+            removed_at: removed_at.map(Time),
+        }
+    }
+}
+
+/// The row as text.
+pub(in crate::store) fn user_text(id: i32, row: &UserRow) -> Result<String, Error> {
+    serde_json::to_string(&UserJson::new(id, row)).map_err(unwritable)
+}
+
+/// The row as a value, to be compared with what the audit tells.
+pub(in crate::store) fn user_json(id: i32, row: &UserRow) -> Result<Value, Error> {
+    serde_json::to_value(UserJson::new(id, row)).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::Corrupt(error.to_string())
 }
 
 /// A row of `aad_groups`, with `state` where the daemon has taken it over.

@@ -148,6 +148,7 @@ impl<'s> Reader<'s> {
             .sync
             .store
             .read(move |tx| {
+                tx.few_rows()?;
                 Ok((
                     tx.user_presence(Which::Ids(&users))?,
                     tx.observed_groups(Which::Ids(&groups))?,
