@@ -3,10 +3,12 @@
 mod support;
 
 use graph_simulator::{
-    EditKind, GroupKind, NewGroup, NewUser, Shape, Tenant, generate, random_edit_of,
+    EditKind, Effect, Fault, GroupKind, NewGroup, NewUser, Shape, Tenant, generate, random_edit_of,
 };
 use nexus_dirsync::directory::Mode;
+use nexus_dirsync::reconcile::guard::{Limit, Limits};
 use nexus_dirsync::reconcile::report::{FindingKind, Outcome};
+use nexus_dirsync::reconcile::world::RegistryEntry;
 use rand::SeedableRng;
 use support::world::{BOTH, World};
 
@@ -104,5 +106,77 @@ async fn a_hidden_membership_that_looks_empty_removes_nobody() {
         world.simulator.set_roles(["User.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"]);
         let report = world.run(Mode::Full).await;
         assert_eq!(report.findings.get(&FindingKind::PermissionMissing), None, "{on:?}");
+    }
+}
+
+/// A tenant with one group of `people`, linked to one product of the registry.
+async fn one_product(on: support::world::On, people: usize) -> World {
+    let mut tenant = Tenant::new();
+    let group =
+        tenant.create_group(NewGroup { display_name: "GRP-A".into(), ..NewGroup::default() });
+    for n in 0..people {
+        let user = tenant.create_user(NewUser {
+            display_name: format!("Person {n}"),
+            mail: Some(format!("p{n}@contoso.com")),
+            account_enabled: Some(true),
+            ..NewUser::default()
+        });
+        tenant.add_member(group, user);
+    }
+    let mut world = World::new(on, tenant).await;
+    world.registry(vec![entry("a", &["GRP-A"]), entry("b", &["GRP-A"])]);
+    world.run(Mode::Full).await;
+    assert_eq!(world.people("a").await.len(), people);
+    let limit = |max| Limit { max, percent: 100.0 };
+    world.settings.limits = Limits { memberships: limit(20), ..world.settings.limits };
+    world
+}
+
+fn entry(product: &str, groups: &[&str]) -> RegistryEntry {
+    RegistryEntry {
+        product: product.into(),
+        description: product.into(),
+        groups: groups.iter().map(ToString::to_string).collect(),
+        owner: None,
+    }
+}
+
+#[tokio::test]
+async fn one_deleted_group_weighs_as_much_as_its_members() {
+    for on in BOTH {
+        let world = one_product(on, 40).await;
+        let group = world.simulator.read(|tenant| tenant.groups().next().unwrap().id());
+        world.simulator.edit(|tenant| tenant.soft_delete_group(group));
+        assert_eq!(world.run(Mode::Delta).await.outcome, Outcome::Held, "{on:?}");
+        assert_eq!(world.people("a").await.len(), 40, "{on:?}");
+        world.simulator.edit(|tenant| tenant.restore_group(group));
+        assert_ne!(world.run(Mode::Delta).await.outcome, Outcome::Held, "{on:?}");
+        assert_eq!(world.people("a").await.len(), 40, "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_registry_weighs_as_much_as_its_links_carry() {
+    for on in BOTH {
+        let mut world = one_product(on, 40).await;
+        world.registry(vec![entry("b", &["GRP-A"])]);
+        assert_eq!(world.run(Mode::Delta).await.outcome, Outcome::Held, "{on:?}");
+        assert_eq!(world.people("a").await.len(), 40, "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_answers_with_nothing_removes_nothing() {
+    for on in BOTH {
+        let mut world = one_product(on, 3).await;
+        world.settings.all_groups = false;
+        world.settings.all_users = false;
+        world.run(Mode::Full).await;
+        for path in ["*/groups?*filter=*", "*/users?*filter=*"] {
+            let id = world.simulator.inject(Fault::on(path, Effect::EmptyOk));
+            let report = world.run(Mode::Full).await;
+            assert_eq!(world.people("a").await.len(), 3, "{on:?} {path} {:?}", report.changes);
+            world.simulator.clear_fault(id);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Figures in columns.
 
+use std::fmt::Write as _;
+
 use std::time::Duration;
 
 /// A table that is printed as soon as it is whole.
@@ -13,6 +15,7 @@ impl Table {
         Self { rows: vec![head.map(str::to_owned).to_vec()] }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a row is made to be printed")]
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.to_vec());
     }
@@ -26,7 +29,7 @@ impl Table {
         for row in &self.rows {
             let mut line = format!("{:<width$}", row[0], width = widths[0]);
             for (cell, width) in row.iter().zip(&widths).skip(1) {
-                line.push_str(&format!("  {cell:>width$}"));
+                let _ = write!(line, "  {cell:>width$}");
             }
             println!("{line}");
         }

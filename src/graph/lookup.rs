@@ -68,6 +68,8 @@ impl Directory {
         let lost: Vec<_> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
         let mut all: BTreeMap<_, _> =
             found.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect();
+        let (met, lost) = self.by_path(Endpoint::Users, "users", USERS_SELECT, &lost).await?;
+        all.extend(met.into_iter().map(|(id, object)| (id, Seen::Present(object.user()))));
         for (id, deleted) in lost.iter().zip(self.in_deleted(&lost).await?) {
             all.insert(*id, Seen::Gone(tombstone(deleted)?, Evidence::ConfirmedById));
         }
@@ -94,6 +96,8 @@ impl Directory {
         let lost: Vec<_> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
         let mut all: BTreeMap<_, _> =
             found.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect();
+        let (met, lost) = self.by_path(Endpoint::Groups, "groups", GROUPS_SELECT, &lost).await?;
+        all.extend(met.into_iter().map(|(id, object)| (id, Seen::Present(object.group()))));
         for (id, deleted) in lost.iter().zip(self.in_deleted(&lost).await?) {
             let tombstone = match deleted {
                 Err(Error::Forbidden(_)) => Tombstone::Soft,
@@ -187,6 +191,34 @@ impl Directory {
         };
         self.client.lists(endpoint, &asks, fold, each).await?;
         all
+    }
+
+    /// Those of these objects that Graph has under their own address, and those it says it
+    /// has not (404). A filter that answered with nothing proves nothing by itself: that is
+    /// what a lost permission looks like, too.
+    async fn by_path(
+        &self,
+        endpoint: Endpoint,
+        path: &str,
+        select: &str,
+        ids: &[ObjectId],
+    ) -> Result<(Vec<(ObjectId, Object)>, Vec<ObjectId>), Error> {
+        let paths: Vec<_> = ids.iter().map(|id| format!("{path}/{id}?$select={select}")).collect();
+        let answers =
+            self.client.batches(endpoint, &paths, |body| parse::<Object>(endpoint, body)).await?;
+        let (mut met, mut missing) = (Vec::new(), Vec::new());
+        for (id, answer) in ids.iter().zip(answers) {
+            match answer {
+                Ok(object) if object.id.get(endpoint)? == *id => met.push((*id, object)),
+                Ok(_) => {
+                    let what = "it answered with another object than the one asked for".to_owned();
+                    return Err(Error::Malformed { endpoint, what });
+                }
+                Err(Error::NotFound(_)) => missing.push(*id),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((met, missing))
     }
 
     /// What the deleted container has under these ids, in their order ("directory-deleteditems-get" page).

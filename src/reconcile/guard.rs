@@ -83,6 +83,19 @@ pub fn count(plan: &Plan) -> Removals {
     }
 }
 
+/// The same, with everybody counted who loses a path: a group that stops giving access and
+/// a link that ends weigh as many memberships as the group has members. Otherwise one
+/// deleted group, or one cut registry, would pass below every limit.
+pub fn weigh(plan: &Plan, world: &World) -> Removals {
+    let mut removals = count(plan);
+    let size = |group: &ObjectId| world.group_sizes.get(group).copied().unwrap_or(0);
+    let closing = plan.groups.iter().filter(|change| change.is_removal());
+    removals.memberships += closing.map(|change| size(&change.key)).sum::<u64>();
+    let ending = plan.links.iter().filter(|link| !link.made);
+    removals.memberships += ending.map(|link| size(&link.group).saturating_sub(1)).sum::<u64>();
+    removals
+}
+
 fn takes_role(
     before: Option<&super::world::UserRow>,
     after: Option<&super::world::UserRow>,
@@ -157,7 +170,7 @@ pub fn decide(
 ) -> (Plan, Vec<Trip>) {
     use super::plan::{Withhold, plan};
     let whole = plan(world, policy, Withhold::Nothing);
-    let trips = judge(count(&whole), totals, limits);
+    let trips = judge(weigh(&whole, world), totals, limits);
     if trips.is_empty() {
         return (whole, trips);
     }

@@ -241,6 +241,9 @@ pub struct World {
     pub affected_users: BTreeSet<ObjectId>,
     /// Groups to decide upon.
     pub affected_groups: BTreeSet<ObjectId>,
+    /// How many effective members each group has that may stop giving access: groups that
+    /// are gone, and groups of links that the registry names no more.
+    pub group_sizes: BTreeMap<ObjectId, u64>,
     /// Evidence for edges that this run saw vanish.
     pub edge_evidence: BTreeMap<(ObjectId, ObjectId), Evidence>,
     /// Users that Graph confirmed by id to be gone for longer than the retention.

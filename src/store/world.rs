@@ -21,7 +21,7 @@ use crate::directory::{MemberKind, ObjectId, fold_case, person_key};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    HandMade, Purge, RegistryEntry, RegistryWorld, UserRow, World, claims,
+    HandMade, Purge, RegistryEntry, RegistryWorld, State, UserRow, World, claims,
 };
 
 /// What a run wants decided.
@@ -68,6 +68,7 @@ impl Tx<'_> {
         }
         self.fill_memberships(&mut world, question.everything)?;
         self.fill_registry(&mut world, question, catalogue.ours)?;
+        self.fill_sizes(&mut world)?;
         self.fill_purges(&mut world, &question.purge_users)?;
         Ok(world)
     }
@@ -352,6 +353,39 @@ impl Tx<'_> {
         }
         for made in &mut world.hand_made {
             made.has_products = made.row.id.is_some_and(|id| with.contains(&id));
+        }
+        Ok(())
+    }
+
+    /// Counts the members of whatever may stop giving access; usually nothing.
+    fn fill_sizes(&mut self, world: &mut World) -> Result<(), Error> {
+        let gone = world.affected_groups.iter().filter(|id| {
+            let observed = world.groups.get(id);
+            observed.is_some_and(|group| !group.presence.is_present())
+                && world.group_rows.get(id).is_some_and(|row| row.state == Some(State::Live))
+        });
+        let entries = world.registry.wanted.iter().flatten();
+        let named: BTreeSet<(&str, ObjectId)> = entries
+            .flat_map(|entry| entry.groups.iter().map(move |name| (entry.product.as_str(), name)))
+            .filter_map(|(product, name)| {
+                Some((product, *world.registry.group_bindings.get(&fold_case(name))?))
+            })
+            .collect();
+        let ending = world.registry.links.iter();
+        let ending = ending.filter(|(product, group)| !named.contains(&(product.as_str(), *group)));
+        let ids: BTreeSet<ObjectId> =
+            gone.copied().chain(ending.map(|(_, group)| *group)).collect();
+        for id in ids {
+            let members: i64 =
+                dirsync_group_members::table
+                    .inner_join(dirsync_aad_groups::table.on(
+                        dirsync_aad_groups::aad_group_id.eq(dirsync_group_members::aad_group_id),
+                    ))
+                    .filter(dirsync_aad_groups::object_id.eq(Id::from(id)))
+                    .count()
+                    .get_result(self.conn)
+                    .doing("counting the members of a group")?;
+            world.group_sizes.insert(id, members.unsigned_abs());
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ async fn trap_19_many_users_are_looked_up_15_to_a_filter() {
     assert_eq!(found[&asked[4]], gone(Tombstone::Hard));
     assert_eq!(found[&asked[100]], gone(Tombstone::Hard));
     assert!(matches!(&found[&asked[9]], Seen::Present(facts) if facts.mail.is_some()));
-    assert_eq!(bench.requests_to("$batch"), 2, "one for the living, one for the deleted");
+    assert_eq!(bench.requests_to("$batch"), 3, "by filter, by id, and among the deleted");
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ INSERT INTO dirsync_user_identities (user_id, object_id, state, guest, name_key,
 INSERT INTO dirsync_aad_groups (aad_group_id, object_id, state) VALUES
   (1, 'b0c1d2e3-0000-4000-8000-000000000001', 'live');
 INSERT INTO dirsync_group_members (aad_group_id, user_id) VALUES (1, 1);
-INSERT INTO dirsync_cursors (id, generation, tenant_id, endpoint, fingerprint, users_link, groups_link, updated_at) VALUES
-  (1, 7, 'a tenant', 'https://graph.example', 'v1', 'https://graph.example/u', 'https://graph.example/g', '2024-01-02T03:04:05.678901Z');
+INSERT INTO dirsync_cursors (id, generation, tenant_id, endpoint, fingerprint, users_link, groups_link, live_users, live_groups, memberships, updated_at) VALUES
+  (1, 7, 'a tenant', 'https://graph.example', 'v1', 'https://graph.example/u', 'https://graph.example/g', 1, 1, 1, '2024-01-02T03:04:05.678901Z');
 INSERT INTO dirsync_runs (id, mode, trigger, outcome, started_at, finished_at, report) VALUES
   ('00000000-0000-7000-8000-000000000001', 'delta', 'schedule', 'held', '2024-01-02T03:04:05.678901Z', '2024-01-02T03:04:06.678901Z', '{}');
 INSERT INTO dirsync_held (kind, object_id, since) VALUES

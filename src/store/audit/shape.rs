@@ -68,15 +68,15 @@ impl<'a> IdentityJson<'a> {
 
 /// The row as text.
 pub(in crate::store) fn user_text(id: i32, row: &UserRow) -> Result<String, Error> {
-    serde_json::to_string(&UserJson::new(id, row)).map_err(unwritable)
+    serde_json::to_string(&UserJson::new(id, row)).map_err(|error| unwritable(&error))
 }
 
 /// The row as a value, to be compared with what the audit tells.
 pub(in crate::store) fn user_json(id: i32, row: &UserRow) -> Result<Value, Error> {
-    serde_json::to_value(UserJson::new(id, row)).map_err(unwritable)
+    serde_json::to_value(UserJson::new(id, row)).map_err(|error| unwritable(&error))
 }
 
-fn unwritable(error: serde_json::Error) -> Error {
+fn unwritable(error: &serde_json::Error) -> Error {
     Error::Corrupt(error.to_string())
 }
 

@@ -113,6 +113,7 @@ impl Platform {
             registry: self.registry_world(),
             affected_users,
             affected_groups,
+            group_sizes: BTreeMap::new(),
             edge_evidence: self.edge_evidence(),
             purge_users: self.purge_users.clone(),
             purge_groups: self.purge_groups.clone(),
