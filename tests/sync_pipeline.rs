@@ -145,7 +145,8 @@ fn entry(product: &str, groups: &[&str]) -> RegistryEntry {
 async fn one_deleted_group_weighs_as_much_as_its_members() {
     for on in BOTH {
         let world = one_product(on, 40).await;
-        let group = world.simulator.read(|tenant| tenant.groups().next().expect("the one group").id());
+        let group =
+            world.simulator.read(|tenant| tenant.groups().next().expect("the one group").id());
         world.simulator.edit(|tenant| tenant.soft_delete_group(group));
         assert_eq!(world.run(Mode::Delta).await.outcome, Outcome::Held, "{on:?}");
         assert_eq!(world.people("a").await.len(), 40, "{on:?}");
