@@ -52,6 +52,19 @@ async fn tables_of_other_services_are_taken_over_with_every_row() {
 }
 
 #[tokio::test]
+async fn tables_without_keys_are_taken_over_too() {
+    let keyless = foreign_model(On::Postgres)
+        .replace(",\n  PRIMARY KEY (product_id, aad_group_id)", "")
+        .replace(",\n  PRIMARY KEY (user_id, product_id)", "");
+    assert!(!keyless.contains("KEY (product_id") && !keyless.contains("KEY (user_id"));
+    let mut world = taken_over(On::Postgres, &keyless).await;
+    world.registry(vec![entry("registered", &["readers"], None)]);
+    world.run(Full).await;
+    assert_eq!(world.who("registered"), ["ada", "bob"]);
+    world.assert_equals_tenant().await;
+}
+
+#[tokio::test]
 async fn other_services_go_on_numbering_their_rows() {
     for on in BOTH {
         let mut world = taken_over(on, foreign_model(on)).await;

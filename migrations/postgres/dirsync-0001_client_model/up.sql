@@ -162,3 +162,33 @@ BEGIN
   END LOOP;
 END
 $$;
+
+-- A model that was made without keys is given the unique indexes that the daemon's own
+-- tables refer to. Rows that stand twice make this fail, and nothing is changed.
+DO $$
+DECLARE
+  keyed record;
+BEGIN
+  FOR keyed IN
+    SELECT * FROM (VALUES
+      ('products',           ARRAY['id']),
+      ('users',              ARRAY['id']),
+      ('aad_groups',         ARRAY['id']),
+      ('product_aad_groups', ARRAY['aad_group_id', 'product_id']),
+      ('product_members',    ARRAY['product_id', 'user_id'])
+    ) AS keys (name, columns)
+  LOOP
+    IF NOT EXISTS (
+      SELECT FROM pg_index i
+       WHERE i.indrelid = to_regclass(quote_ident(keyed.name)) AND i.indisunique AND i.indpred IS NULL
+         AND i.indexprs IS NULL
+         AND keyed.columns = (
+           SELECT array_agg(a.attname::text ORDER BY a.attname::text)
+             FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[]))
+    ) THEN
+      EXECUTE format('CREATE UNIQUE INDEX %I ON %I (%s)', 'dirsync_' || keyed.name || '_key', keyed.name,
+        (SELECT string_agg(quote_ident(c), ', ') FROM unnest(keyed.columns) AS c));
+    END IF;
+  END LOOP;
+END
+$$;
