@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::plans::Page;
 use super::{Context, Exit, SyncArgs, failed, unusable};
 use crate::daemon::{Requests, Shutdown, Signals, Stopped};
 use crate::directory::Mode;
@@ -90,8 +91,11 @@ fn tell(done: &Done, dry: bool) -> Exit {
             println!("{line}");
         }
     }
-    for trip in &done.trips {
-        println!("held: {trip}");
+    if let Some(held) = &done.held_plan {
+        print!("{}", Page(held));
+        if dry {
+            println!("         (a dry run: the plan is not stored, and will have another hash)");
+        }
     }
     println!("{}", summary(&done.report));
     if done.report.outcome == Outcome::Held { Exit::Held } else { Exit::Done }

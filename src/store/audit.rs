@@ -13,6 +13,8 @@ pub(super) use shape::{
     group_json, link_json, member_json, membership_json, product_json, user_json, user_text,
 };
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -21,6 +23,7 @@ use super::schema::audit_logs;
 use super::types::{Json, Label, Time};
 use super::{Error, RunInfo, Tx};
 use crate::directory::Evidence;
+use crate::reconcile::guard::Approval;
 use crate::reconcile::report::{Action, Entity};
 
 /// What the daemon signs its rows with.
@@ -60,6 +63,8 @@ pub(super) struct Entry {
     pub(super) evidence: Option<Evidence>,
     /// Products gained or lost, with the key to name them under.
     pub(super) products: Option<(&'static str, Vec<String>)>,
+    /// Who let it through, where it was held.
+    pub(super) approval: Option<Arc<Approval>>,
 }
 
 impl AuditLog {
@@ -78,8 +83,9 @@ impl AuditLog {
 
     /// Adds an entry; writes when enough have come together.
     pub(super) fn add(&mut self, tx: &mut Tx<'_>, entry: Entry) -> Result<(), Error> {
-        let Entry { entity, entity_id, action, before, after, evidence, products } = entry;
-        let metadata = if evidence.is_none() && products.is_none() {
+        let Entry { entity, entity_id, action, before, after, evidence, products, approval } =
+            entry;
+        let metadata = if evidence.is_none() && products.is_none() && approval.is_none() {
             self.plain.clone()
         } else {
             let mut metadata = self.signature.clone();
@@ -88,6 +94,9 @@ impl AuditLog {
             }
             if let Some((key, products)) = products {
                 metadata.insert(key.into(), json!(products));
+            }
+            if let Some(approval) = approval {
+                metadata.insert("approval".into(), approval_json(&approval));
             }
             Value::Object(metadata).to_string()
         };
@@ -121,6 +130,11 @@ impl AuditLog {
         self.flush(tx)?;
         Ok(self.written)
     }
+}
+
+fn approval_json(approval: &Approval) -> Value {
+    let Approval { plan, by, user_id, break_glass } = approval;
+    json!({ "plan": plan, "by": by, "user_id": user_id, "break_glass": break_glass })
 }
 
 /// A stored document; says in which row one that is none was found.
