@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::service;
 use crate::store::{self, Decider, Decision, PlanDetail, Store, Verdict};
 
-use show::{Line, json, summary_json};
-pub(super) use show::{Page, short};
+pub(super) use show::{Line, Page};
+use show::{json, short, summary_json};
 
 /// Answers.
 pub async fn run(context: &Context, command: &PlansCommand) -> Exit {

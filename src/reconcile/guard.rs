@@ -11,10 +11,9 @@ mod held;
 mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 pub use demand::{Demand, ProductLoss, approved_decisions, count};
-pub use held::{Answer, Approval, Cost, Fate, Held, HeldItem, NewItem};
+pub use held::{Answer, Approval, Cost, Fate, Held, HeldItem, NewItem, Release};
 pub use limits::{Allowance, Limit, Limits, Trip, Unit, judge};
 
 use super::plan::{Item, Plan};
@@ -35,7 +34,7 @@ pub struct Taken {
 pub struct Context<'a> {
     /// The limits.
     pub limits: &'a Limits,
-    /// What the platform sees.
+    /// What the platform sees; of access no more than [`Demand::access_wanted`] asks for.
     pub totals: Totals,
     /// What the other runs of the window took away.
     pub before: &'a Taken,
@@ -60,7 +59,7 @@ pub struct Verdict {
     /// anything is held.
     pub allowed: BTreeSet<Item>,
     /// Who let items through.
-    pub approved: BTreeMap<Item, Arc<Approval>>,
+    pub approved: BTreeMap<Item, Release>,
     /// What became of approved items that are not let through.
     pub dropped: BTreeMap<Item, Fate>,
     /// What was held, and is no difference any more.
@@ -100,6 +99,18 @@ impl Demand {
             (enough > 0).then(|| (product.clone(), enough))
         };
         self.products.iter().filter_map(wanted).collect()
+    }
+
+    /// How many pairs of access have to be counted, likewise; 0 if it makes no difference.
+    /// People make and end links at any time, so a count that is carried along would lie.
+    pub fn access_wanted(&self, limits: &Limits, before: &Taken) -> u64 {
+        let now: u64 = self.products.values().map(|loss| loss.surprising).sum();
+        let sum = now + before.removals.access;
+        if now == 0 || sum <= limits.floor {
+            return 0;
+        }
+        let Limit { run, window } = limits.access;
+        whole_of(now, run.percent).max(whole_of(sum, window.percent))
     }
 
     /// Products whose admins have to be counted.

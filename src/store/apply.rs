@@ -9,7 +9,6 @@ mod people;
 mod products;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -25,7 +24,7 @@ use super::types::Time;
 use super::{Doing, Error, Tx};
 use crate::directory::{Cursor, MemberKind, Mode, ObjectId};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
-use crate::reconcile::guard::Approval;
+use crate::reconcile::guard::Release;
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::{Action, Entity, Totals, Trigger};
 use crate::reconcile::world::World;
@@ -61,7 +60,7 @@ pub struct Applied {
 }
 
 /// Who let items through.
-pub(super) type Approvals = BTreeMap<Item, Arc<Approval>>;
+pub(super) type Approvals = BTreeMap<Item, Release>;
 
 /// Row ids of what the plan names by object id or name.
 struct Ids {
@@ -247,7 +246,7 @@ impl Tx<'_> {
 
 impl Writing<'_, '_> {
     /// Who let one of these items through, if a person did.
-    fn approval<const N: usize>(&self, items: [Item; N]) -> Option<Arc<Approval>> {
+    fn approval<const N: usize>(&self, items: [Item; N]) -> Option<Release> {
         if self.approved.is_empty() {
             return None;
         }

@@ -13,8 +13,6 @@ pub(super) use shape::{
     group_json, link_json, member_json, membership_json, product_json, user_json, user_text,
 };
 
-use std::sync::Arc;
-
 use diesel::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -23,7 +21,7 @@ use super::schema::audit_logs;
 use super::types::{Json, Label, Time};
 use super::{Error, RunInfo, Tx};
 use crate::directory::Evidence;
-use crate::reconcile::guard::Approval;
+use crate::reconcile::guard::{Approval, Release};
 use crate::reconcile::report::{Action, Entity};
 
 /// What the daemon signs its rows with.
@@ -64,7 +62,7 @@ pub(super) struct Entry {
     /// Products gained or lost, with the key to name them under.
     pub(super) products: Option<(&'static str, Vec<String>)>,
     /// Who let it through, where it was held.
-    pub(super) approval: Option<Arc<Approval>>,
+    pub(super) approval: Option<Release>,
 }
 
 impl AuditLog {
@@ -89,14 +87,15 @@ impl AuditLog {
             self.plain.clone()
         } else {
             let mut metadata = self.signature.clone();
-            if let Some(evidence) = evidence {
+            let known_when_held = approval.as_ref().and_then(|release| release.evidence);
+            if let Some(evidence) = known_when_held.or(evidence) {
                 metadata.insert("evidence".into(), json!(evidence.label()));
             }
             if let Some((key, products)) = products {
                 metadata.insert(key.into(), json!(products));
             }
-            if let Some(approval) = approval {
-                metadata.insert("approval".into(), approval_json(&approval));
+            if let Some(release) = approval {
+                metadata.insert("approval".into(), approval_json(&release.approval));
             }
             Value::Object(metadata).to_string()
         };

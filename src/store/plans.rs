@@ -20,7 +20,7 @@ use super::lookup::lower;
 use super::schema::{dirsync_plan_items as items, dirsync_plans as plans, dirsync_removals, users};
 use super::types::{Id, Json, Label, Time};
 use super::{Doing, Error, RunInfo, Tx};
-use crate::directory::fold_case;
+use crate::directory::{Evidence, fold_case};
 use crate::reconcile::guard::{
     Answer, Approval, Cost, Fate, Held, HeldItem, Taken, Verdict, weigh_held,
 };
@@ -171,6 +171,7 @@ impl Tx<'_> {
                 number: row.number,
                 answer,
                 cost: item.cost.clone(),
+                evidence: item.evidence.as_deref().and_then(Evidence::parse),
             };
             held.insert(item.item()?, known);
         }
@@ -482,31 +483,37 @@ impl Tx<'_> {
         Ok(people)
     }
 
-    /// Distinct people of a product, up to `enough`. One person may have several paths,
-    /// so more rows are read where those that were read are too few people.
+    /// (user, product) pairs with access, counted no further than `enough`.
+    pub fn count_access(&mut self, enough: u64) -> Result<u64, Error> {
+        self.count_pairs("product_access", enough)
+    }
+
     fn count_people(&mut self, product_id: i32, enough: u64) -> Result<u64, Error> {
-        #[derive(QueryableByName)]
-        struct Person {
+        self.count_pairs(&format!("product_access WHERE product_id = {product_id}"), enough)
+    }
+
+    /// Distinct pairs, up to `enough`. A pair may have several paths, so more rows are read
+    /// where those that were read are too few pairs.
+    fn count_pairs(&mut self, from: &str, enough: u64) -> Result<u64, Error> {
+        #[derive(QueryableByName, PartialEq, Eq, PartialOrd, Ord)]
+        struct Pair {
+            #[diesel(sql_type = Integer)]
+            product_id: i32,
             #[diesel(sql_type = Integer)]
             user_id: i32,
         }
+        if enough == 0 {
+            return Ok(0);
+        }
         let mut limit = i64::try_from(enough.saturating_mul(2)).unwrap_or(i64::MAX).max(16);
         loop {
-            let sql = if super::types::is_postgres(self.conn) {
-                "SELECT user_id FROM product_access WHERE product_id = $1 LIMIT $2"
-            } else {
-                "SELECT user_id FROM product_access WHERE product_id = ? LIMIT ?"
-            };
-            let rows: Vec<Person> = diesel::sql_query(sql)
-                .bind::<Integer, _>(product_id)
-                .bind::<BigInt, _>(limit)
-                .load(self.conn)
-                .doing("counting a product's people")?;
+            let sql = format!("SELECT product_id, user_id FROM {from} LIMIT {limit}");
+            let rows: Vec<Pair> =
+                diesel::sql_query(sql).load(self.conn).doing("counting access")?;
             let all = i64::try_from(rows.len()).unwrap_or(i64::MAX) < limit;
-            let people: BTreeSet<i32> = rows.into_iter().map(|person| person.user_id).collect();
-            let people = people.len() as u64;
-            if all || people >= enough {
-                return Ok(people.min(enough.max(people)));
+            let pairs = rows.into_iter().collect::<BTreeSet<Pair>>().len() as u64;
+            if all || pairs >= enough {
+                return Ok(pairs);
             }
             limit = limit.saturating_mul(4);
         }

@@ -128,6 +128,8 @@ impl Committing<'_> {
             return Ok(Decided { whole, plan: None, verdict: Verdict::default() });
         }
         let before = tx.taken_since(self.window_began())?;
+        let access = tx.count_access(demand.access_wanted(limits, &before))?;
+        let totals = Totals { access, ..totals };
         let people = tx.people_of(&demand.people_wanted(limits, &before))?;
         let admins = tx.admins_of(&demand.admins_wanted())?;
         let context = Context {

@@ -84,6 +84,8 @@ async fn an_approved_plan_is_carried_out_in_the_next_run_and_signed() {
             "audit_logs WHERE id > {mark} AND CAST(metadata AS text) LIKE '%{hash}%' AND CAST(metadata AS text) LIKE '%root@x%'"
         );
         assert_eq!(world.database.count(&signed), 3, "{on:?}");
+        let known = format!("{signed} AND CAST(metadata AS text) LIKE '%delta_tombstone%'");
+        assert_eq!(world.database.count(&known), 3, "{on:?}: as it was known when it was held");
         assert_eq!(statuses(&world), ["applied"; 3], "{on:?}");
         assert_eq!(
             world.lines("status", "dirsync_plans WHERE closed_at IS NOT NULL"),
@@ -126,7 +128,7 @@ async fn only_what_still_stands_is_let_through() {
         world.edit(|tenant| tenant.add_member(id("readers"), id("bob")));
         world.approve_all().await;
         let done = world.run(Delta).await;
-        assert_eq!(done.outcome, Outcome::Applied, "{on:?}");
+        assert_eq!(done.outcome, Outcome::Applied, "{on:?} {:?}", world.pending().await);
         // Two that changed are judged like anything new, and are no surprise.
         assert_eq!(statuses(&world), ["changed", "changed", "gone"], "{on:?} {hash}");
         assert_eq!(world.who("app"), ["bob", "dora", "emil", "fay"], "{on:?}");
@@ -221,7 +223,8 @@ async fn a_slow_leak_is_caught_by_the_window() {
         world.settings.limits.memberships.window.max = 3;
         for name in ["ada", "bob", "cem"] {
             leave(&world, &[name]);
-            assert_eq!(world.run(Delta).await.outcome, Outcome::Applied, "{on:?} {name}");
+            let outcome = world.run(Delta).await.outcome;
+            assert_eq!(outcome, Outcome::Applied, "{on:?} {name} {:?}", world.pending().await);
         }
         leave(&world, &["dora"]);
         assert_eq!(world.run(Delta).await.outcome, Outcome::Held, "{on:?}");

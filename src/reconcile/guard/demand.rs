@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::held::{Answer, Approval, Cost, Fate, Held, HeldItem, still_stands};
+use super::held::{Answer, Cost, Fate, Held, HeldItem, Release, still_stands};
 use super::limits::{Limits, Trip};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::plan::{Item, Plan};
@@ -34,7 +34,7 @@ pub struct Demand {
     /// Items that are held already, and still differ.
     pub(super) standing: BTreeSet<Item>,
     /// Items that people let through.
-    pub(super) approved: BTreeMap<Item, Arc<Approval>>,
+    pub(super) approved: BTreeMap<Item, Release>,
     /// What became of approved items that are not let through.
     pub(super) dropped: BTreeMap<Item, Fate>,
     /// Items that were held and are no difference any more.
@@ -81,7 +81,9 @@ impl Demand {
             }
             Some((Answer::Approved(approval), known)) => {
                 if still_stands(self.cost(item), &known.cost) {
-                    self.approved.insert(item.clone(), Arc::clone(approval));
+                    let release =
+                        Release { approval: Arc::clone(approval), evidence: known.evidence };
+                    self.approved.insert(item.clone(), release);
                     return;
                 }
                 self.dropped.insert(item.clone(), Fate::Changed);

@@ -48,10 +48,22 @@ pub struct HeldItem {
     pub answer: Answer,
     /// What it cost when it was held: an approval goes no further.
     pub cost: Cost,
+    /// How we knew when it was held.
+    pub evidence: Option<Evidence>,
 }
 
 /// Everything that is held, by item.
 pub type Held = BTreeMap<Item, HeldItem>;
+
+/// An item that people let through: whose word it was, and how we knew when it was held.
+/// Later runs meet it as a difference only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Whose word it was.
+    pub approval: Arc<Approval>,
+    /// How we knew.
+    pub evidence: Option<Evidence>,
+}
 
 /// An item that this run holds for the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -171,11 +171,13 @@ impl fmt::Display for Trip {
         match self {
             Self::Run { unit, removals, total, limit: Allowance { max, percent } } => write!(
                 f,
-                "{removals} of {total} {unit} would be taken away; guard.{unit}_max is {max}, guard.{unit}_percent is {percent}"
+                "{removals} of {} {unit} would be taken away; guard.{unit}_max is {max}, guard.{unit}_percent is {percent}",
+                Whole(*unit, *total)
             ),
             Self::Window { unit, removals, total, limit: Allowance { max, percent } } => write!(
                 f,
-                "{removals} of {total} {unit} would be taken away within guard.window; guard.{unit}_window_max is {max}, guard.{unit}_window_percent is {percent}"
+                "{removals} of {} {unit} would be taken away within guard.window; guard.{unit}_window_max is {max}, guard.{unit}_window_percent is {percent}",
+                Whole(*unit, *total)
             ),
             Self::Product { product, lost, people, setting, percent } => {
                 write!(
@@ -199,6 +201,17 @@ impl fmt::Display for Trip {
                 write!(f, "left over from plan {plan}, which was approved in part")
             }
         }
+    }
+}
+
+/// What there is: access is counted no further than it makes a difference.
+struct Whole(Unit, u64);
+
+impl fmt::Display for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(unit, total) = self;
+        let words = if *unit == Unit::Access { "at least " } else { "" };
+        write!(f, "{words}{total}")
     }
 }
 

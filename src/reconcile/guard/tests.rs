@@ -1,6 +1,6 @@
 //! What trips the guard, what it counts, and what it lets go on.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use chrono::DateTime;
 use proptest::prelude::*;
@@ -139,8 +139,13 @@ fn judged(plan: &Plan, held: &Held, people: u64) -> Verdict {
 
 fn holding(items: impl IntoIterator<Item = Item>, answer: &Answer, cost: &Cost) -> Held {
     let known = |number, item| {
-        let known =
-            HeldItem { plan: "aa".to_owned(), number, answer: answer.clone(), cost: cost.clone() };
+        let known = HeldItem {
+            plan: "aa".to_owned(),
+            number,
+            answer: answer.clone(),
+            cost: cost.clone(),
+            evidence: None,
+        };
         (item, known)
     };
     (1..).zip(items).map(|(number, item)| known(number, item)).collect()
