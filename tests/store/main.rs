@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod atomic;
+mod by_hand;
 mod cursor;
 mod guard;
 mod history;

@@ -1,5 +1,6 @@
 //! The reads of one run, in order, and what they leave to be read.
 
+mod by_hand;
 mod names;
 mod scope;
 
