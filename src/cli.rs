@@ -128,6 +128,10 @@ pub struct MigrateArgs {
     /// Take the last migration back, for a rollback to the version before
     #[arg(long, conflicts_with = "check")]
     pub revert: bool,
+    /// With --revert: also where that forgets which rows are the daemon's; they count as
+    /// people's from then on
+    #[arg(long, requires = "revert")]
+    pub forget: bool,
 }
 
 /// Arguments of `resync`.

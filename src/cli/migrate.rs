@@ -28,7 +28,9 @@ pub async fn run(context: &Context, args: &MigrateArgs) -> Exit {
         };
     }
     if args.revert {
-        return match store.revert().await {
+        let taken_back =
+            if args.forget { store.revert_and_forget().await } else { store.revert().await };
+        return match taken_back {
             Ok(version) => {
                 println!("taken back: {version}");
                 Exit::Done

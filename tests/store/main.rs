@@ -9,6 +9,7 @@ mod access;
 mod atomic;
 mod by_hand;
 mod cursor;
+mod forgetting;
 mod guard;
 mod history;
 mod model;

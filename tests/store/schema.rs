@@ -108,7 +108,12 @@ async fn every_migration_goes_up_and_down_and_keeps_the_clients_rows() {
             database.dump().values().all(|rows| !rows.is_empty()),
             "{on:?}: sample data everywhere"
         );
-        assert_eq!(store.revert().await.unwrap(), "dirsync0002", "{on:?}");
+        let full = database.dump();
+        let refused = store.revert().await.unwrap_err();
+        assert!(matches!(refused, Error::Forgetting(_)), "{on:?}: {refused}");
+        assert!(database.dump() == full, "{on:?}: nothing was changed");
+        assert_eq!(store.revert_and_forget().await.unwrap(), "dirsync0002", "{on:?}");
+        database.sql("DELETE FROM audit_logs WHERE entity_id = 0");
         assert!(
             matches!(store.schema().await.unwrap(), SchemaState::Behind(p) if p == ["dirsync0002"])
         );

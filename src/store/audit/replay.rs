@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::prelude::*;
 use serde_json::Value;
 
-use super::{WRITER, group_json, link_json, member_json, parse, product_json, user_json};
+use super::{FORGOT, WRITER, group_json, link_json, member_json, parse, product_json, user_json};
 use crate::store::load::Which;
 use crate::store::lookup::{UsersBy, load_groups, load_users};
 use crate::store::rows::{GroupMemberRow, LinkRow, ProductMemberRow};
@@ -155,6 +155,11 @@ impl Replay {
             return Ok(());
         }
         verification.rows += 1;
+        if metadata.get(FORGOT).is_some() {
+            // Whatever was the daemon's is people's from here on.
+            *self = Self::default();
+            return Ok(());
+        }
         let before = parse(audit_id, before)?;
         let after = parse(audit_id, after)?;
         let id = i64::from(entity_id);
