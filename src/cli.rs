@@ -28,6 +28,8 @@ pub use exit::Exit;
 
 use crate::chain::Chain;
 use crate::config::{Config, Sources};
+use crate::service;
+use crate::store::Store;
 
 /// The version with the revision it was built from.
 static VERSION: LazyLock<String> =
@@ -219,5 +221,15 @@ impl Context {
             eprintln!("{problems}");
             Exit::Usage
         })
+    }
+
+    /// The database of the configuration, for commands that need nothing else of it: whoever
+    /// migrates or audits need not hold a credential for Graph. Problems are told likewise.
+    pub fn store(&self) -> Result<Store, Exit> {
+        let database = Config::load_database(&self.sources).map_err(|problems| {
+            eprintln!("{problems}");
+            Exit::Usage
+        })?;
+        service::store(&database).map_err(|error| unusable(&error))
     }
 }

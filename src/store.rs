@@ -226,6 +226,12 @@ impl Store {
         self.backend
     }
 
+    /// Where it is, for people: never with a password.
+    pub fn place(&self) -> String {
+        let file = self.settings.sqlite_path();
+        file.map_or_else(|| "PostgreSQL".to_owned(), |path| format!("SQLite, {path}"))
+    }
+
     /// Keeps a second daemon out of an embedded database for as long as the lock lives.
     /// PostgreSQL needs none: there the runs themselves are kept apart.
     ///

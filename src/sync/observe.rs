@@ -89,7 +89,8 @@ fn usable(sync: &Sync, start: &Start) -> Option<Cursor> {
     same.then(|| row.cursor.clone())
 }
 
-fn cost(before: &Tally, after: &Tally) -> Reading {
+/// What was read between two tallies.
+pub(super) fn cost(before: &Tally, after: &Tally) -> Reading {
     Reading {
         requests: after.requests - before.requests,
         pages: after.pages - before.pages,
