@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::chain::Chain;
 use crate::config::{Config, Credential, Database, GroupScope, Secret, UserScope};
 use crate::daemon::{Refusal, Request, Runner, Shutdown, Stopped};
 use crate::directory::Mode;
@@ -245,9 +246,26 @@ impl Runner for Service {
     }
 }
 
-/// When a run of each mode last succeeded, as the database tells; empty where it
-/// cannot be asked yet.
-pub async fn last_successes(store: &Store) -> BTreeMap<Mode, DateTime<Utc>> {
-    let rows = store.read(|tx| tx.last_successes()).await.unwrap_or_default();
-    rows.into_iter().collect()
+/// Looks at the database before the first run: when a run of each mode last succeeded, or
+/// nothing where it cannot be asked yet. It may come: the daemon stays alive, not ready,
+/// and tries with each run.
+///
+/// # Errors
+/// Whatever only another database or configuration can mend.
+pub async fn open(
+    store: Store,
+    tenant_id: String,
+) -> Result<BTreeMap<Mode, DateTime<Utc>>, Refusal> {
+    let last = async {
+        store.ready_for(&tenant_id).await?;
+        store.read(|tx| tx.last_successes()).await
+    };
+    match last.await {
+        Ok(rows) => Ok(rows.into_iter().collect()),
+        Err(error) if error.is_lasting() => Err(error.into()),
+        Err(error) => {
+            tracing::warn!("not ready: {}", Chain(&error));
+            Ok(BTreeMap::new())
+        }
+    }
 }
