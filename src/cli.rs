@@ -182,7 +182,8 @@ pub enum AccessCommand {
 /// What can be done with the audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Rebuild the state from the audit log alone and compare it with the tables
+    /// Rebuild the state from the audit log alone and compare it with the tables; look whether
+    /// its rows stand in the order of time, each in a run that there was
     Verify,
 }
 

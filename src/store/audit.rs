@@ -3,6 +3,7 @@
 //! Owns the shape of `before`, `after` and `metadata`, and the replay that rebuilds
 //! the daemon's rows from them.
 
+mod chronicle;
 mod entries;
 mod replay;
 mod shape;

@@ -8,6 +8,7 @@ mod support;
 mod access;
 mod atomic;
 mod by_hand;
+mod chronicle;
 mod cursor;
 mod forgetting;
 mod guard;
