@@ -111,6 +111,7 @@ async fn question(
         everything: mode == Mode::Full,
         registry: sync.settings.registry.as_deref().cloned(),
         candidates: std::mem::take(&mut reader.candidates),
+        matched: std::mem::take(&mut reader.matched),
         purge_users: BTreeSet::new(),
         purge_groups: BTreeSet::new(),
     };

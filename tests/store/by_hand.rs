@@ -141,6 +141,32 @@ async fn a_delta_run_adopts_for_nobody_where_a_second_account_has_the_address() 
 }
 
 #[tokio::test]
+async fn an_account_known_for_a_row_that_is_gone_still_counts_as_a_second_one() {
+    for on in BOTH {
+        let world = narrow(on).await;
+        world.edit(|tenant| loner(tenant, "fay"));
+        write_down(&world, &address("fay"));
+        let name = world.lines("name", "users").remove(0);
+        world.member("tool", &name, "member");
+        world.run(Full).await;
+        // Fay was observed for the sake of the row; with it the reason to look at her goes.
+        world.sql("DELETE FROM product_members");
+        world.sql(&format!("DELETE FROM users WHERE name = '{name}'"));
+        world.run(Delta).await;
+        assert_eq!(world.findings(), [""; 0], "{on:?}");
+        write_down(&world, &address("fay"));
+        world
+            .follow(|tenant| {
+                tenant.create_user(NewUser { mail: Some(address("fay")), ..person("other") });
+            })
+            .await;
+        assert_eq!((world.user("fay"), world.user("other")), <_>::default(), "{on:?}");
+        assert_eq!(world.findings().len(), 2, "{on:?}: {:?}", world.findings());
+        world.assert_rests().await;
+    }
+}
+
+#[tokio::test]
 async fn a_row_with_memberships_waits_and_is_adopted_once_it_has_none() {
     for on in BOTH {
         let world = narrow(on).await;

@@ -30,6 +30,7 @@ impl Reader<'_> {
         self.admitted_users.extend(met.map(|(id, _)| *id));
         let mut found = self.sync.directory.users_by_address(&rows).await?;
         found.retain(|id, facts| !self.met_users.contains_key(id) && is_match(facts));
+        self.matched.extend(found.keys());
         if self.listed_at.is_none() {
             self.load_stored(found.keys().copied().collect(), BTreeSet::new()).await?;
         }
