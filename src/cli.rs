@@ -29,6 +29,8 @@ pub use exit::Exit;
 
 use crate::chain::Chain;
 use crate::config::{Config, Sources};
+use crate::service;
+use crate::store::Store;
 
 /// The version with the revision it was built from.
 static VERSION: LazyLock<String> =
@@ -133,6 +135,10 @@ pub struct MigrateArgs {
     /// Take the last migration back, for a rollback to the version before
     #[arg(long, conflicts_with = "check")]
     pub revert: bool,
+    /// With --revert: also where that forgets which rows are the daemon's; they count as
+    /// people's from then on
+    #[arg(long, requires = "revert")]
+    pub forget: bool,
 }
 
 /// Arguments of `resync`.
@@ -243,7 +249,8 @@ pub enum AccessCommand {
 /// What can be done with the audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Rebuild the state from the audit log alone and compare it with the tables
+    /// Rebuild the state from the audit log alone and compare it with the tables; look whether
+    /// its rows stand in the order of time, each in a run that there was
     Verify,
 }
 
@@ -282,5 +289,15 @@ impl Context {
             eprintln!("{problems}");
             Exit::Usage
         })
+    }
+
+    /// The database of the configuration, for commands that need nothing else of it: whoever
+    /// migrates or audits need not hold a credential for Graph. Problems are told likewise.
+    pub fn store(&self) -> Result<Store, Exit> {
+        let database = Config::load_database(&self.sources).map_err(|problems| {
+            eprintln!("{problems}");
+            Exit::Usage
+        })?;
+        service::store(&database).map_err(|error| unusable(&error))
     }
 }

@@ -189,7 +189,7 @@ impl<'s> Show<'s> {
         let links = report.changes.get(&(Entity::ProductAadGroup, Action::Link));
         let facts = [
             ("requests", number(report.reading.requests)),
-            ("pages", number(report.reading.pages)),
+            ("pages read", number(report.reading.pages)),
             ("users", number(totals.users)),
             ("groups", number(totals.groups)),
             ("links", number(links.copied().unwrap_or_default())),

@@ -223,7 +223,8 @@ pub struct Totals {
 pub struct Reading {
     /// Requests answered, retries included.
     pub requests: u64,
-    /// Pages of lists and rounds.
+    /// Pages of lists and rounds. One request with a batch brings the first pages of up to
+    /// 20 lists, so there may be more pages than requests.
     pub pages: u64,
     /// Bytes of bodies.
     pub bytes: u64,

@@ -3,6 +3,7 @@
 //! Owns the shape of `before`, `after` and `metadata`, and the replay that rebuilds
 //! the daemon's rows from them.
 
+mod chronicle;
 mod entries;
 mod replay;
 mod shape;
@@ -13,13 +14,14 @@ pub(super) use shape::{
     group_json, link_json, member_json, membership_json, product_json, user_json, user_text,
 };
 
+use chrono::{SubsecRound, Utc};
 use diesel::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::bulk::{ROWS_MAX, insert_rows};
 use super::schema::audit_logs;
 use super::types::{Json, Label, Time};
-use super::{Error, RunInfo, Tx};
+use super::{Belongings, Error, RunInfo, Tx};
 use crate::directory::Evidence;
 use crate::reconcile::guard::{Approval, Release};
 use crate::reconcile::report::{Action, Entity};
@@ -135,6 +137,34 @@ fn approval_json(approval: &Approval) -> Value {
     let Approval { plan, by, user_id, break_glass } = approval;
     json!({ "plan": plan, "by": by, "user_id": user_id, "break_glass": break_glass })
 }
+
+impl Tx<'_> {
+    /// Says that the daemon's tables are given up: from here on nothing is the daemon's.
+    pub(super) fn note_forgetting(&mut self, belongings: &Belongings) -> Result<(), Error> {
+        let Belongings { people, admins, groups, registry, names } = belongings;
+        let forgot = json!({
+            "users": people, "admins": admins, "aad_groups": groups,
+            "registry_rows": registry, "registry_names": names,
+        });
+        let row = NewAuditRow {
+            actor_user_id: None,
+            actor_type: Label::of("system"),
+            entity_type: Label::of(Entity::User.label()),
+            entity_id: 0,
+            action: Label::of(Action::Delete.label()),
+            before: None,
+            after: None,
+            metadata: Some(Json(json!({ "writer": WRITER, FORGOT: forgot }).to_string())),
+            created_at: Time(Utc::now().trunc_subsecs(6)),
+        };
+        self.make_room("audit_logs", 1)?;
+        insert_rows!(self.conn, audit_logs::table, [row], "writing the audit")?;
+        Ok(())
+    }
+}
+
+/// The key of `metadata` that says what was given up.
+const FORGOT: &str = "forgot";
 
 /// A stored document; says in which row one that is none was found.
 fn parse(audit_id: i64, json: Option<Json>) -> Result<Option<Value>, Error> {

@@ -33,6 +33,9 @@ pub struct Question {
     pub registry: Option<Vec<RegistryEntry>>,
     /// Groups that have the asked registry names, by folded name.
     pub candidates: BTreeMap<String, BTreeSet<ObjectId>>,
+    /// Users to decide upon though nothing about them moved: they have the address of a
+    /// row made by hand that somebody else has come to have as well.
+    pub matched: BTreeSet<ObjectId>,
     /// Users that may be purged.
     pub purge_users: BTreeSet<ObjectId>,
     /// Groups that may be purged.
@@ -108,7 +111,7 @@ impl Tx<'_> {
         let mut affected: BTreeSet<ObjectId> = moved.users.iter().copied().collect();
         affected.extend(&question.held_users);
         affected.extend(ending_owners);
-        affected.extend(question.purge_users.iter());
+        affected.extend(question.purge_users.iter().chain(&question.matched));
         affected.extend(waiting_users(world));
         let mut below = question.held_groups.clone();
         below.extend(ending_links);

@@ -103,7 +103,8 @@ fn usable(sync: &Sync, start: &Start) -> Option<Cursor> {
     same.then(|| row.cursor.clone())
 }
 
-fn cost(before: &Tally, after: &Tally) -> Reading {
+/// What was read between two tallies.
+pub(super) fn cost(before: &Tally, after: &Tally) -> Reading {
     Reading {
         requests: after.requests - before.requests,
         pages: after.pages - before.pages,
@@ -124,6 +125,7 @@ async fn question(
         everything: mode == Mode::Full,
         registry: sync.settings.registry.as_deref().cloned(),
         candidates: std::mem::take(&mut reader.candidates),
+        matched: std::mem::take(&mut reader.matched),
         ..Question::default()
     };
     if mode == Mode::Full {

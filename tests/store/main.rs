@@ -7,7 +7,10 @@ mod support;
 
 mod access;
 mod atomic;
+mod by_hand;
+mod chronicle;
 mod cursor;
+mod forgetting;
 mod guard;
 mod history;
 mod model;

@@ -10,11 +10,11 @@ use super::addresses::{self, Address, Claim, Standing};
 use super::closure::Closure;
 use super::groups::Groups;
 use super::{Change, Draft, Item};
-use crate::directory::{Evidence, ObjectId};
+use crate::directory::{Evidence, ObjectId, fold_case};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    Identity, ObservedUser, Policy, Presence, Purge, Role, State, UserRow, fallback_address,
-    preferred_address,
+    HandMade, Identity, ObservedUser, Policy, Presence, Purge, Role, State, UserRow,
+    fallback_address, preferred_address,
 };
 
 /// The findings that this step looks at, one subject a user.
@@ -87,6 +87,7 @@ struct Candidate<'w> {
     before: Option<&'w UserRow>,
     state: State,
     role: (Role, bool),
+    outsider: bool,
 }
 
 /// Plans the affected users.
@@ -100,6 +101,7 @@ pub(super) fn decide<'w>(
     let mut effective = 0;
     let mut after: BTreeMap<ObjectId, Option<Cow<'w, UserRow>>> = BTreeMap::new();
     let mut candidates: BTreeMap<ObjectId, Candidate<'_>> = BTreeMap::new();
+    let by_hand = ByHand::new(&world.hand_made);
     for id in &world.affected_users {
         let before = world.identities.get(id);
         after.insert(*id, before.map(Cow::Borrowed));
@@ -115,10 +117,15 @@ pub(super) fn decide<'w>(
         let is_admin = above.iter().any(|group| {
             draft.policy.admin_groups.contains(group) && groups.state(*group) == Some(State::Live)
         });
-        let is_member = !above.is_empty();
-        if let Some(state) = state(draft, *id, seen, before, is_member) {
+        let is_member = !draft.policy.members_only || !above.is_empty();
+        let row_by_hand = if before.is_none() { by_hand.row_of(seen) } else { None };
+        if row_by_hand == Some(Weight::Counts) && has_left(seen) {
+            draft.raise(FindingKind::AdoptionWaits, id, LEFT_BEHIND);
+        }
+        let outsider = !is_member && row_by_hand.is_some();
+        if let Some(state) = state(draft, *id, seen, before, is_member || outsider) {
             let role = role(draft, *id, before, is_admin);
-            candidates.insert(*id, Candidate { seen, before, state, role });
+            candidates.insert(*id, Candidate { seen, before, state, role, outsider });
         }
     }
     let claims = candidates.iter().map(|(id, candidate)| (*id, claim(candidate))).collect();
@@ -136,6 +143,45 @@ pub(super) fn decide<'w>(
     }
     Users { after, purged, effective }
 }
+
+/// Rows made by people, by folded address.
+struct ByHand(BTreeMap<String, Weight>);
+
+/// What hangs on a row made by people; the greater of two rows with one address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    Nothing,
+    /// Role `admin` or product memberships.
+    Counts,
+}
+
+impl ByHand {
+    fn new(rows: &[HandMade]) -> Self {
+        let mut by_address = BTreeMap::new();
+        for made in rows {
+            let weight = if made.counts() { Weight::Counts } else { Weight::Nothing };
+            let known = by_address.entry(fold_case(&made.row.email)).or_insert(weight);
+            *known = weight.max(*known);
+        }
+        Self(by_address)
+    }
+
+    /// The row that may be this user's; never a guest's.
+    fn row_of(&self, seen: &ObservedUser) -> Option<Weight> {
+        if self.0.is_empty() || seen.facts.guest {
+            return None;
+        }
+        self.0.get(&fold_case(preferred_address(&seen.facts)?)).copied()
+    }
+}
+
+/// Whether the person is known to have left: unknown is not.
+fn has_left(seen: &ObservedUser) -> bool {
+    !seen.presence.is_present() || seen.facts.enabled == Some(false)
+}
+
+/// A row that nobody may adopt any more, and that still gives access.
+const LEFT_BEHIND: &str = "the account is disabled or deleted, but an existing row with its address is an admin or has product memberships, and keeps them; take them away by hand";
 
 /// Whether the user goes for good in this plan.
 fn purge(
@@ -169,7 +215,7 @@ fn state(
     id: ObjectId,
     seen: &ObservedUser,
     before: Option<&UserRow>,
-    is_member: bool,
+    in_scope: bool,
 ) -> Option<State> {
     let stored = before.map(UserRow::state);
     let state = match (seen.presence, seen.facts.enabled) {
@@ -185,7 +231,7 @@ fn state(
             let wanted = state != State::Removed
                 && (policy.include_guests || !seen.facts.guest)
                 && (policy.include_disabled || state == State::Live)
-                && (!policy.members_only || is_member);
+                && in_scope;
             wanted.then_some(state)
         }
         Some(State::Live) if state != State::Live && !draft.may(Item::User(id)) => {
@@ -218,7 +264,7 @@ fn role(
 
 /// What the user asks for when addresses are dealt out.
 fn claim<'w>(candidate: &Candidate<'w>) -> Claim<'w> {
-    let Candidate { seen, before, state, .. } = candidate;
+    let Candidate { seen, before, state, outsider, .. } = candidate;
     let standing = match state {
         State::Removed => Standing::Yields,
         _ if !seen.presence.is_present() => Standing::Keeps,
@@ -231,12 +277,13 @@ fn claim<'w>(candidate: &Candidate<'w>) -> Claim<'w> {
         fallback: fallback_address(&seen.facts),
         row: *before,
         standing,
+        outsider: *outsider,
     }
 }
 
 /// The row that follows from a candidate and the address dealt to it.
 fn row(id: ObjectId, candidate: &Candidate<'_>, address: Address, policy: &Policy) -> UserRow {
-    let Candidate { seen, before, state, role: (role, admin_granted) } = candidate;
+    let Candidate { seen, before, state, role: (role, admin_granted), outsider: _ } = candidate;
     let was = before.cloned().or(address.adopted);
     let removed_at = match state {
         State::Removed => was
