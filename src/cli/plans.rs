@@ -11,7 +11,6 @@ use chrono::Utc;
 
 use super::{ApproveArgs, Context, Exit, PlansCommand, RejectArgs, failed, resync, unusable};
 use crate::config::Config;
-use crate::service;
 use crate::store::{self, Decider, Decision, PlanDetail, Store, Verdict};
 
 pub(super) use show::{Line, Page};
@@ -19,13 +18,9 @@ use show::{json, short, summary_json};
 
 /// Answers.
 pub async fn run(context: &Context, command: &PlansCommand) -> Exit {
-    let config = match context.config() {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    let store = match service::store(&config) {
+    let store = match context.store() {
         Ok(store) => store,
-        Err(error) => return unusable(&error),
+        Err(exit) => return exit,
     };
     if let Err(error) = store.ready().await {
         return if error.is_lasting() { unusable(&error) } else { failed(&error) };
@@ -33,7 +28,10 @@ pub async fn run(context: &Context, command: &PlansCommand) -> Exit {
     let done = match command {
         PlansCommand::List { all, json } => list(&store, *all, *json).await,
         PlansCommand::Show { hash, json } => show(&store, hash, *json).await,
-        PlansCommand::Approve(args) => approve(&config, &store, args).await,
+        PlansCommand::Approve(args) => match context.config() {
+            Ok(config) => approve(&config, &store, args).await,
+            Err(exit) => return exit,
+        },
         PlansCommand::Reject(args) => reject(&store, args).await,
     };
     done.unwrap_or_else(|refusal| refusal.tell())
