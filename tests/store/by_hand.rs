@@ -176,7 +176,9 @@ async fn a_row_with_memberships_waits_and_is_adopted_once_it_has_none() {
         world.member("tool", &name, "member");
         world.run(Full).await;
         assert_eq!(world.user("fay"), "", "{on:?}");
-        assert_eq!(world.findings(), [format!("adoption_waits|{}", id("fay"))], "{on:?}");
+        let plan = world.pending().await.remove(0).hash;
+        let told = [format!("adoption_waits|{}", id("fay")), format!("removals_held|{plan}")];
+        assert_eq!(world.findings(), told, "{on:?}: it is a person's to say");
         assert_eq!(world.who("tool"), [name], "{on:?}: nothing is taken away unasked");
         world.assert_rests().await;
         for enabled in [false, true] {
@@ -185,7 +187,8 @@ async fn a_row_with_memberships_waits_and_is_adopted_once_it_has_none() {
                     tenant.update_user(id("fay"), |user| user.account_enabled = Some(enabled));
                 })
                 .await;
-            let told = world.lines("message", "dirsync_findings WHERE resolved_at IS NULL");
+            let told = "dirsync_findings WHERE resolved_at IS NULL AND kind = 'adoption_waits'";
+            let told = world.lines("message", told);
             let left = told[0].starts_with("the account is disabled");
             assert_eq!(left, !enabled, "{on:?}: {told:?}");
             world.assert_rests().await;
