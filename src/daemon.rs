@@ -6,6 +6,7 @@
 mod board;
 mod clock;
 mod heartbeat;
+mod lead;
 mod life;
 mod requests;
 mod schedule;
@@ -18,6 +19,7 @@ mod turns;
 pub use board::Board;
 pub use clock::Clock;
 pub use heartbeat::Heartbeat;
+pub use lead::{Elect, Lead, Leader};
 pub use life::{Daemon, DaemonError};
 pub use requests::{Request, Requests};
 pub use schedule::{Follower, Ticker, Timetable};

@@ -9,10 +9,12 @@ use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_cron_scheduler::JobSchedulerError;
+use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::clock::Clock;
 use super::heartbeat::Heartbeat;
+use super::lead::{Elect, Lead};
 use super::requests::Requests;
 use super::schedule::{Follower, Ticker};
 use super::shutdown::Shutdown;
@@ -42,6 +44,12 @@ pub struct Daemon<R> {
     pub readiness: Readiness,
     /// When a run of each mode last succeeded, as the database tells.
     pub last_success: BTreeMap<Mode, DateTime<Utc>>,
+    /// How this replica calls itself.
+    pub instance: String,
+    /// Who leads.
+    pub lead: watch::Receiver<Lead>,
+    /// Finds that out.
+    pub elect: Elect,
 }
 
 /// Why a daemon did not start, or ended unasked.
@@ -67,7 +75,8 @@ pub enum DaemonError {
 impl<R: Runner> Daemon<R> {
     /// Runs until a signal asks for a stop, or until something breaks.
     pub async fn run(self) -> Result<(), DaemonError> {
-        let Self { signals, config, load, apply, runner, metrics, readiness, last_success } = self;
+        let Self { signals, config, load, apply, runner, metrics, readiness, .. } = self;
+        let Self { last_success, instance, lead, elect, .. } = self;
         let address = config.http.listen;
         let listener = TcpListener::bind(address)
             .await
@@ -78,14 +87,16 @@ impl<R: Runner> Daemon<R> {
         let (config, configs) = watch::channel(Arc::new(config));
         let clock = Clock::system();
         let board = Arc::new(Board::new(Arc::clone(&metrics), clock.clone()));
+        board.introduce(&instance);
         board.succeeded_before(&last_success);
+        let (last_success, last_successes) = watch::channel(last_success);
         let (heartbeat, requests) = (Heartbeat::default(), Requests::default());
         let (stopper, shutdown) = Shutdown::channel();
 
         let site = Site { heartbeat: heartbeat.clone(), readiness, metrics, status: board.watch() };
         let follower = Follower {
             config: configs,
-            last: last_success,
+            last: last_successes,
             requests: requests.clone(),
             board: Arc::clone(&board),
             clock,
@@ -97,18 +108,41 @@ impl<R: Runner> Daemon<R> {
             config,
             load,
             apply,
-            board,
+            board: Arc::clone(&board),
             heartbeat,
-            leader: false,
+            lead: lead.clone(),
+            last_success,
+        };
+        // The lead is given up after the last commit, and not a moment before.
+        let turns_over = CancellationToken::new();
+        let election = elect(requests.clone(), turns_over.clone());
+        let turns = async move {
+            let _over = turns_over.drop_guard();
+            turns.run().await;
         };
         let mut parts = Supervisor::new(stopper.clone(), shutdown.clone());
         parts.start("signal handler", signals.pass_on(requests, stopper, shutdown.clone()));
         parts.start("HTTP server", http::serve(listener, site, limits, shutdown.clone()));
-        parts.start("schedule", ticker.drive(follower, shutdown));
-        parts.start("run loop", turns.run());
+        parts.start("schedule", ticker.drive(follower, shutdown.clone()));
+        parts.start("board", show(board, lead, shutdown));
+        parts.start("election", election);
+        parts.start("run loop", turns);
         tracing::info!(version = crate::VERSION, revision = crate::REVISION, %address, "started");
         parts.run(grace).await?;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Shows who leads, during a run as well.
+async fn show(board: Arc<Board>, mut lead: watch::Receiver<Lead>, shutdown: Shutdown) {
+    let mut change = Ok(());
+    while change.is_ok() {
+        board.lead(&lead.borrow_and_update());
+        change = match shutdown.unless_stopped(lead.changed()).await {
+            Ok(change) => change,
+            Err(_) => return,
+        };
+    }
+    shutdown.stopped().await;
 }

@@ -6,7 +6,17 @@ use crate::support::sql::Dump;
 use nexus_dirsync::store::{Error, SchemaState, Store};
 
 pub(crate) const CLIENT_ROWS: &str = include_str!("../migrations/0001_client_model.sql");
-const OWN_ROWS: &str = include_str!("../migrations/0002_sync_state.sql");
+/// Our own migrations after the client's model, with sample rows.
+const OWN: [(&str, &str); 2] = [
+    ("dirsync0002", include_str!("../migrations/0002_sync_state.sql")),
+    ("dirsync0004", include_str!("../migrations/0004_leader.sql")),
+];
+const MODEL_VERSION: &str = "dirsync0001";
+
+/// Every migration's version, in order.
+fn versions() -> Vec<&'static str> {
+    [MODEL_VERSION].into_iter().chain(OWN.map(|(version, _)| version)).collect()
+}
 
 async fn migrated(on: On) -> (Database, Store) {
     let database = Database::new(on);
@@ -102,21 +112,25 @@ async fn every_migration_goes_up_and_down_and_keeps_the_clients_rows() {
         let (database, store) = migrated(on).await;
         let empty = database.dump();
         database.sql(CLIENT_ROWS);
-        database.sql(OWN_ROWS);
+        for (_, rows) in OWN {
+            database.sql(rows);
+        }
         let rows = clients(&database);
         assert!(
             database.dump().values().all(|rows| !rows.is_empty()),
             "{on:?}: sample data everywhere"
         );
-        assert_eq!(store.revert().await.unwrap(), "dirsync0002", "{on:?}");
-        assert!(
-            matches!(store.schema().await.unwrap(), SchemaState::Behind(p) if p == ["dirsync0002"])
-        );
-        assert!(clients(&database) == rows, "{on:?}: the way down takes no row of the client");
+        let own: Vec<&str> = OWN.iter().map(|(version, _)| *version).collect();
+        for (at, version) in own.iter().enumerate().rev() {
+            assert_eq!(store.revert().await.unwrap(), *version, "{on:?}");
+            let state = store.schema().await.unwrap();
+            assert!(matches!(&state, SchemaState::Behind(p) if p == &own[at..]), "{on:?} {state}");
+            assert!(clients(&database) == rows, "{on:?}: the way down takes no row of the client");
+        }
         let refused = store.revert().await.unwrap_err();
         assert!(matches!(refused, Error::Migration(_)), "{on:?}: {refused}");
         assert!(clients(&database) == rows, "{on:?}: filled tables stay");
-        assert_eq!(store.migrate().await.unwrap(), ["dirsync0002"], "{on:?}");
+        assert_eq!(store.migrate().await.unwrap(), own, "{on:?}");
         assert!(clients(&database) == rows, "{on:?}");
         for table in [
             "audit_logs",
@@ -131,11 +145,12 @@ async fn every_migration_goes_up_and_down_and_keeps_the_clients_rows() {
         ] {
             database.sql(&format!("DELETE FROM {table}"));
         }
-        store.revert().await.unwrap();
-        assert_eq!(store.revert().await.unwrap(), "dirsync0001", "{on:?}");
+        for version in versions().into_iter().rev() {
+            assert_eq!(store.revert().await.unwrap(), version, "{on:?}");
+        }
         let left: Vec<_> = database.dump().into_keys().collect();
         assert_eq!(left, ["__diesel_schema_migrations"], "{on:?}: nothing is left");
-        assert_eq!(store.migrate().await.unwrap(), ["dirsync0001", "dirsync0002"], "{on:?}");
+        assert_eq!(store.migrate().await.unwrap(), versions(), "{on:?}");
         assert!(database.dump().keys().eq(empty.keys()), "{on:?}");
     }
 }
@@ -149,7 +164,7 @@ async fn processes_that_migrate_at_once_do_it_once() {
         let (one, two, three) = tokio::join!(one.migrate(), two.migrate(), three.migrate());
         let mut applied: Vec<_> = [one, two, three].into_iter().flat_map(Result::unwrap).collect();
         applied.sort();
-        assert_eq!(applied, ["dirsync0001", "dirsync0002"], "{on:?}");
+        assert_eq!(applied, versions(), "{on:?}");
         stores[0].ready().await.unwrap();
     }
 }
