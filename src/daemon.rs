@@ -8,6 +8,7 @@ mod clock;
 mod heartbeat;
 mod lead;
 mod life;
+mod orphans;
 mod requests;
 mod schedule;
 mod shutdown;

@@ -15,13 +15,14 @@ use super::board::Board;
 use super::clock::Clock;
 use super::heartbeat::Heartbeat;
 use super::lead::{Elect, Lead};
+use super::orphans;
 use super::requests::Requests;
 use super::schedule::{Follower, Ticker};
 use super::shutdown::Shutdown;
 use super::signals::Signals;
 use super::supervise::{Ended, Supervisor};
 use super::turns::{Apply, Load, Runner, Turns};
-use crate::config::Config;
+use crate::config::{Config, Credential};
 use crate::directory::Mode;
 use crate::http::{self, Readiness, Site};
 use crate::metrics::Metrics;
@@ -83,6 +84,7 @@ impl<R: Runner> Daemon<R> {
             .map_err(|source| DaemonError::Listen { address, source })?;
         let ticker = Ticker::start().await.map_err(DaemonError::Ticker)?;
 
+        let starts_children = matches!(config.identity.credential, Credential::AzureCli);
         let (limits, grace) = (config.http.clone(), config.schedule.stop_grace);
         let (config, configs) = watch::channel(Arc::new(config));
         let clock = Clock::system();
@@ -124,6 +126,10 @@ impl<R: Runner> Daemon<R> {
         parts.start("signal handler", signals.pass_on(requests, stopper, shutdown.clone()));
         parts.start("HTTP server", http::serve(listener, site, limits, shutdown.clone()));
         parts.start("schedule", ticker.drive(follower, shutdown.clone()));
+        // `az` is a child of its own: who waits for it must not find it buried.
+        if !starts_children {
+            parts.start("orphans", orphans::bury(shutdown.clone()));
+        }
         parts.start("board", show(board, lead, shutdown));
         parts.start("election", election);
         parts.start("run loop", turns);

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{mpsc as channel, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::inbox::Inbox;
@@ -47,6 +47,8 @@ enum Lost {
     Store(#[from] store::Error),
     #[error("the database did not answer within {}", humantime::format_duration(*.0))]
     Silent(Duration),
+    #[error("{SILENT_MAX} connections to the database are still waiting for an answer")]
+    Crowded,
     #[error("the thread of the lead could not start, or ended")]
     Thread,
 }
@@ -125,7 +127,12 @@ impl Election {
             if leads { patience } else { self.store.connect_timeout() * 2 + patience * 4 };
         let (reply, answer) = oneshot::channel();
         worker.jobs.send(Job::Ask(reply)).map_err(|_| Lost::Thread)?;
+        let asked = Instant::now();
         let answer = timeout(allowed, answer).await.map_err(|_| Lost::Silent(allowed))?;
+        // An answer that waited for a paused process to wake up is out of date.
+        if asked.elapsed() > allowed {
+            return Err(Lost::Silent(allowed));
+        }
         Ok(answer.map_err(|_| Lost::Thread)??)
     }
 
@@ -183,7 +190,7 @@ impl Election {
 
     fn start(&self) -> Result<Worker, Lost> {
         if Arc::strong_count(&self.threads) > SILENT_MAX {
-            return Err(Lost::Thread);
+            return Err(Lost::Crowded);
         }
         let (jobs, inbox) = mpsc::channel();
         let (call, calls) = channel::channel(1);

@@ -71,3 +71,54 @@ impl Inbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Sources};
+    use crate::reconcile::report::Trigger;
+
+    async fn store(folder: &tempfile::TempDir) -> Store {
+        let url = format!("sqlite://{}", folder.path().join("dirsync.db").display());
+        let environment = [
+            ("DIRSYNC__IDENTITY__KIND", "azure_cli"),
+            ("DIRSYNC__IDENTITY__TENANT_ID", "11111111-2222-3333-4444-555555555555"),
+            ("DIRSYNC__DATABASE__URL", &url),
+        ];
+        let environment = environment.map(|(key, value)| (key.to_owned(), value.into())).into();
+        let config = Config::load(&Sources { file: None, environment }).expect("good");
+        let store = crate::service::store(&config).expect("a store");
+        store.migrate().await.expect("a schema");
+        store
+    }
+
+    #[tokio::test]
+    async fn a_delta_run_answers_no_request_for_a_full_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = store(&folder).await;
+        for mode in [Mode::Full, Mode::Delta] {
+            let ask = move |tx: &mut crate::store::Tx<'_>| {
+                tx.request_run(mode, Trigger::Command, "a test").map(Verdict::Commit)
+            };
+            store.write(ask).await.expect("a row");
+        }
+        assert_eq!(Inbox::default().open(&store, Mode::Delta).await, [2]);
+        assert_eq!(Inbox::default().open(&store, Mode::Full).await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn each_row_is_heard_of_once_until_it_could_not_be_answered() {
+        let row = RunRequest { id: 7, mode: Mode::Full, trigger: Trigger::Command };
+        let inbox = Inbox::default();
+        let hears = || {
+            let requests = Requests::default();
+            inbox.deliver(&[row], &requests);
+            format!("{requests:?}").contains("Full")
+        };
+        assert!(hears() && !hears());
+        inbox.answered(&[7]);
+        assert!(hears() && !hears());
+        inbox.forget();
+        assert!(hears());
+    }
+}

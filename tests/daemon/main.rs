@@ -20,6 +20,7 @@ mod audit;
 mod beside;
 mod check;
 mod exits;
+mod first;
 mod killed;
 mod mirror;
 mod one_run;

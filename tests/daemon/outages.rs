@@ -7,7 +7,8 @@ use rustix::process::Signal;
 use crate::killed::Latch;
 use crate::process::run_ids;
 use crate::stage::{Stage, guarded, small, until};
-use crate::support::postgres::Cluster;
+use crate::support::postgres::{self, Cluster};
+use crate::support::proxy::{Proxy, Upstream};
 use crate::support::world::{Database, On};
 
 #[tokio::test]
@@ -109,6 +110,23 @@ async fn a_daemon_that_starts_without_its_database_comes_up_with_it() {
     daemon.until_code("/readyz", 200).await;
     assert_eq!(daemon.first_run().await.outcome, "applied");
     stage.assert_converged().await;
+    daemon.stop().await;
+}
+
+/// Questions that are never answered keep neither the loop nor the end of the process.
+#[tokio::test]
+async fn a_database_that_falls_silent_keeps_no_daemon_from_stopping() {
+    let stage = Stage::new(On::Postgres, small(48)).await;
+    let proxy = Proxy::start(Upstream::Unix(postgres::socket()));
+    let database = stage.world.database.url.rsplit('/').next().unwrap();
+    stage.set("database.url", &format!("postgres://postgres@{}/{database}", proxy.address()));
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    daemon.until_code("/readyz", 200).await;
+    proxy.stall();
+    daemon.until_code("/readyz", 503).await;
+    daemon.until_status("it stops leading", |status| !status.leader).await;
+    assert_eq!(daemon.code("/livez").await, 200);
     daemon.stop().await;
 }
 

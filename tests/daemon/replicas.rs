@@ -18,8 +18,10 @@ pub async fn stage(seed: u64) -> Stage {
     stage.set("leader.ask_every", "300ms");
     stage.set("leader.patience", "500ms");
     stage.set("leader.lease", "2s");
-    // A commit may have to wait for as long as a test holds it up.
-    stage.set("database.lock_timeout", "50s");
+    // A commit waits for as long as a test holds it up: no limit ends it in the meantime.
+    stage.set("database.lock_timeout", "5m");
+    stage.set("database.statement_timeout", "5m");
+    stage.set("schedule.stop_grace", "10m");
     stage
 }
 
@@ -135,7 +137,8 @@ async fn the_commit_of_a_former_leader_is_refused_by_its_epoch() {
     one.signal(Signal::STOP);
     stage.sql().execute(
         "SELECT pg_terminate_backend(pid) FROM pg_locks \
-         WHERE locktype = 'advisory' AND granted AND objsubid = 1",
+         WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     );
     two.until_leading().await;
     one.signal(Signal::CONT);
@@ -187,13 +190,15 @@ async fn a_leader_that_is_cut_off_stops_leading_and_stands_by_when_it_is_back() 
 /// No end of a connection tells either side: the leader must stop before the other begins.
 #[tokio::test]
 async fn two_never_lead_when_the_network_falls_silent() {
-    let stage = stage(115).await;
+    // With the settings that an operator gets.
+    let stage = Stage::new(On::Postgres, small(115)).await;
     let proxy = Proxy::start(Upstream::Unix(postgres::socket()));
     let one = behind(&stage, "one", &proxy).await;
     one.first_run().await;
     let two = stage.replica("two", &[]).await;
     two.until_led_by("one").await;
     stage.edit(115, 10);
+    let stalled = Instant::now();
     proxy.stall();
     until("the other takes over", async || {
         // The first must have said that it does not lead before the second says that it does.
@@ -203,6 +208,7 @@ async fn two_never_lead_when_the_network_falls_silent() {
         (second == 1).then_some(())
     })
     .await;
+    println!("taken over {:.1} s after the network fell silent", stalled.elapsed().as_secs_f64());
     assert_eq!(two.first_run().await.outcome, "applied");
     proxy.restore();
     one.until_led_by("two").await;

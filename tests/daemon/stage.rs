@@ -202,6 +202,24 @@ impl Stage {
         daemon
     }
 
+    /// Starts the daemon as a child of another program.
+    pub fn spawn_under(&self, program: &[&str]) -> Daemon {
+        let (daemon, _, err) = self.prepare("run");
+        let mut command = Command::new(program[0]);
+        command
+            .args(&program[1..])
+            .arg(daemon.get_program())
+            .args(daemon.get_args())
+            .arg("run")
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::options().append(true).open(&err).unwrap());
+        Daemon::new(command.spawn().unwrap(), &self.listen(), err)
+    }
+
     /// Starts any command in the background.
     pub fn begin(&self, args: &[&str]) -> Daemon {
         let (mut command, _, err) = self.prepare(args[0]);
