@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use graph_simulator::{Effect, Fault};
 use nexus_dirsync::daemon::Status;
 use rustix::process::Signal;
 
@@ -116,6 +117,34 @@ async fn a_leader_paused_in_its_commit_is_refused_when_it_wakes_up() {
     assert_eq!(one.until_leading().await.leads.unwrap().epoch, 3);
     stage.assert_converged().await;
     one.stop().await;
+}
+
+/// It would be refused, so it does not even go on reading.
+#[tokio::test]
+async fn a_leader_paused_while_it_reads_gives_up_when_it_wakes_up() {
+    let stage = stage(118).await;
+    let (one, two) = pair(&stage).await;
+    stage.edit(118, 10);
+    stage.world.simulator.inject(Fault::on("/v1.0/", Effect::Hang).once());
+    let requests = || stage.world.simulator.counters().requests;
+    let before = requests();
+    one.signal(Signal::USR2);
+    until("it reads", async || (requests() > before).then_some(())).await;
+    one.signal(Signal::STOP);
+    two.until_leading().await;
+    assert_eq!(two.first_run().await.outcome, "applied");
+    one.signal(Signal::CONT);
+    one.until_outcome("superseded").await;
+    let told = one.said("WARN", "the run was superseded");
+    let message = told[0]["message"].as_str().unwrap();
+    assert!(message.contains("another replica took the lead"), "{message}");
+    // Whoever asked the first one is answered by the second.
+    let full = |status: &Status| status.last.get("full").is_some_and(|run| run.trigger == "signal");
+    two.until_status("the full run that was asked for", full).await;
+    stage.assert_told_once();
+    stage.assert_converged().await;
+    one.stop().await;
+    two.stop().await;
 }
 
 /// No clock and no lost connection is needed: the database itself refuses the epoch.

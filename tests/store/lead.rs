@@ -103,7 +103,7 @@ async fn a_request_is_pending_until_the_commit_that_answers_it() {
     for on in BOTH {
         let world = world(on).await;
         let pending = async || world.store.read(|tx| tx.pending_requests()).await.unwrap();
-        for mode in [Mode::Full, Mode::Delta] {
+        for mode in [Full, Delta] {
             let ask = world.store.write(move |tx| {
                 tx.request_run(mode, Trigger::Command, "a test").map(Verdict::Commit)
             });
@@ -111,7 +111,7 @@ async fn a_request_is_pending_until_the_commit_that_answers_it() {
         }
         let asked = pending().await;
         let modes: Vec<Mode> = asked.iter().map(|request| request.mode).collect();
-        assert_eq!(modes, [Mode::Full, Mode::Delta], "{on:?}");
+        assert_eq!(modes, [Full, Delta], "{on:?}");
         let Standing::Leads(leader, heard) = stand(&world, "one", None).ask().unwrap() else {
             panic!("{on:?}: nobody else is there")
         };
