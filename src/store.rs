@@ -15,6 +15,7 @@ mod load;
 mod lookup;
 mod migrate;
 mod planner;
+mod plans;
 mod registry;
 mod requests;
 mod rows;
@@ -37,6 +38,7 @@ pub use connection::{Backend, Settings};
 pub use leader::Leader;
 pub use load::{CursorRow, Start, Which};
 pub use migrate::SchemaState;
+pub use plans::{Counts, Decider, Decision, Holding, PlanDetail, PlanHeader, PlanItem, StoredPlan};
 pub use requests::RunRequest;
 pub use runs::RunRow;
 pub use world::Question;
@@ -121,6 +123,19 @@ pub enum Error {
         #[source]
         source: DieselError,
     },
+    /// Several plans begin so.
+    #[error("several held plans begin with {0}; give more of the hash")]
+    Ambiguous(String),
+    /// The plan was answered before, or is over.
+    #[error(
+        "plan {0} does not wait for an answer: a hash is answered once; see `nexus-dirsync plans list`"
+    )]
+    Decided(String),
+    /// More plans wait for a person than may.
+    #[error(
+        "{0} held plans wait for a person already; answer some with `nexus-dirsync plans`, or raise guard.plans_max"
+    )]
+    PlansLimit(u64),
     /// A stored value makes no sense.
     #[error("a stored value is not understood: {0}")]
     Corrupt(String),
@@ -146,6 +161,9 @@ impl Error {
             Self::Schema(_) => "schema",
             Self::Migration(_) => "migration",
             Self::Query { .. } => "database_query",
+            Self::Ambiguous(_) => "plan_ambiguous",
+            Self::Decided(_) => "plan_decided",
+            Self::PlansLimit(_) => "plans_limit",
             Self::Corrupt(_) => "database_value",
             Self::Task(_) => "database_task",
         }

@@ -13,7 +13,7 @@ use crate::daemon::Status;
 use crate::directory::Mode;
 use crate::reconcile::report::Trigger;
 use crate::service;
-use crate::store::{self, Backend, Verdict};
+use crate::store::{self, Backend, Store, Verdict};
 
 /// The name of our process, as the kernel tells it: cut off after 15 bytes.
 #[cfg(target_os = "linux")]
@@ -59,16 +59,7 @@ async fn through_database(config: &Config, mode: Mode) -> Exit {
         Ok(store) => store,
         Err(error) => return unusable(&error),
     };
-    let by = config.leader.instance();
-    let asked: Result<_, store::Error> = async {
-        store.ready().await?;
-        store
-            .write(move |tx| tx.request_run(mode, Trigger::Command, &by).map(Verdict::Commit))
-            .await?;
-        store.read(|tx| tx.leader_now()).await
-    }
-    .await;
-    match asked {
+    match leave_request(config, &store, mode).await {
         Ok(_) if store.backend() == Backend::Sqlite => {
             println!("the daemon of this database makes a {mode} run as soon as it runs");
         }
@@ -78,6 +69,36 @@ async fn through_database(config: &Config, mode: Mode) -> Exit {
         Err(error) => return failed(&error),
     }
     Exit::Done
+}
+
+/// Leaves a request; who leads right now, as far as the database can tell.
+async fn leave_request(
+    config: &Config,
+    store: &Store,
+    mode: Mode,
+) -> Result<Option<store::Leader>, store::Error> {
+    let by = config.leader.instance();
+    store.ready().await?;
+    store.write(move |tx| tx.request_run(mode, Trigger::Command, &by).map(Verdict::Commit)).await?;
+    store.read(|tx| tx.leader_now()).await
+}
+
+/// Asks whoever leads, wherever that is, to read what changed at once.
+pub(super) async fn wake(config: &Config) -> Result<(), WakeError> {
+    let store = service::store(config)?;
+    let leader = leave_request(config, &store, Mode::Delta).await?;
+    leader.map(drop).ok_or(WakeError::Nobody)
+}
+
+/// Why nobody was woken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WakeError {
+    #[error("nobody leads right now")]
+    Nobody,
+    #[error(transparent)]
+    Settings(#[from] service::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -6,16 +6,27 @@ use crate::support::sql::Dump;
 use nexus_dirsync::store::{Error, SchemaState, Store};
 
 pub(crate) const CLIENT_ROWS: &str = include_str!("../migrations/0001_client_model.sql");
-/// Our own migrations after the client's model, with sample rows.
-const OWN: [(&str, &str); 2] = [
-    ("dirsync0002", include_str!("../migrations/0002_sync_state.sql")),
-    ("dirsync0004", include_str!("../migrations/0004_leader.sql")),
-];
-const MODEL_VERSION: &str = "dirsync0001";
 
-/// Every migration's version, in order.
-fn versions() -> Vec<&'static str> {
-    [MODEL_VERSION].into_iter().chain(OWN.map(|(version, _)| version)).collect()
+/// Sample rows of the daemon's own migrations, in their order.
+fn own_rows() -> Vec<String> {
+    let mut files = listed("tests/migrations");
+    files.retain(|file| file.starts_with("00") && !file.starts_with("0001"));
+    let read = |file: &String| std::fs::read_to_string(format!("tests/migrations/{file}"));
+    files.iter().map(|file| read(file).unwrap()).collect()
+}
+
+/// The migrations that this version knows, oldest first.
+fn known() -> Vec<String> {
+    let of_dir = |dir: String| dir.split('_').next().unwrap().replace('-', "");
+    listed("migrations/sqlite").into_iter().map(of_dir).collect()
+}
+
+fn listed(dir: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 async fn migrated(on: On) -> (Database, Store) {
@@ -112,19 +123,26 @@ async fn every_migration_goes_up_and_down_and_keeps_the_clients_rows() {
         let (database, store) = migrated(on).await;
         let empty = database.dump();
         database.sql(CLIENT_ROWS);
-        for (_, rows) in OWN {
-            database.sql(rows);
+        // Rows of the first schema of ours meet every migration after it.
+        let own = &known()[1..];
+        for version in own[1..].iter().rev() {
+            assert_eq!(store.revert().await.unwrap(), *version, "{on:?}");
+        }
+        let mut samples = own_rows().into_iter();
+        database.sql(&samples.next().unwrap());
+        assert_eq!(store.migrate().await.unwrap(), own[1..], "{on:?}");
+        for rows in samples {
+            database.sql(&rows);
         }
         let rows = clients(&database);
         assert!(
             database.dump().values().all(|rows| !rows.is_empty()),
             "{on:?}: sample data everywhere"
         );
-        let own: Vec<&str> = OWN.iter().map(|(version, _)| *version).collect();
-        for (at, version) in own.iter().enumerate().rev() {
+        for version in own.iter().rev() {
             assert_eq!(store.revert().await.unwrap(), *version, "{on:?}");
-            let state = store.schema().await.unwrap();
-            assert!(matches!(&state, SchemaState::Behind(p) if p == &own[at..]), "{on:?} {state}");
+            let SchemaState::Behind(pending) = store.schema().await.unwrap() else { panic!() };
+            assert_eq!(&pending[0], version, "{on:?}");
             assert!(clients(&database) == rows, "{on:?}: the way down takes no row of the client");
         }
         let refused = store.revert().await.unwrap_err();
@@ -145,12 +163,12 @@ async fn every_migration_goes_up_and_down_and_keeps_the_clients_rows() {
         ] {
             database.sql(&format!("DELETE FROM {table}"));
         }
-        for version in versions().into_iter().rev() {
-            assert_eq!(store.revert().await.unwrap(), version, "{on:?}");
+        for version in known().iter().rev() {
+            assert_eq!(store.revert().await.unwrap(), *version, "{on:?}");
         }
         let left: Vec<_> = database.dump().into_keys().collect();
         assert_eq!(left, ["__diesel_schema_migrations"], "{on:?}: nothing is left");
-        assert_eq!(store.migrate().await.unwrap(), versions(), "{on:?}");
+        assert_eq!(store.migrate().await.unwrap(), known(), "{on:?}");
         assert!(database.dump().keys().eq(empty.keys()), "{on:?}");
     }
 }
@@ -164,7 +182,7 @@ async fn processes_that_migrate_at_once_do_it_once() {
         let (one, two, three) = tokio::join!(one.migrate(), two.migrate(), three.migrate());
         let mut applied: Vec<_> = [one, two, three].into_iter().flat_map(Result::unwrap).collect();
         applied.sort();
-        assert_eq!(applied, versions(), "{on:?}");
+        assert_eq!(applied, known(), "{on:?}");
         stores[0].ready().await.unwrap();
     }
 }
