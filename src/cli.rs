@@ -92,7 +92,7 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Check configuration, database, token and Graph permissions, with remedies
     Check,
-    /// Ask the running daemon for a run
+    /// Ask for a run: the daemon here, or through the database whoever leads
     Resync(ResyncArgs),
     /// Show how the running daemon is doing
     Status(StatusArgs),

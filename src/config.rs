@@ -23,8 +23,8 @@ pub use layers::Sources;
 pub use problem::{Origin, Problem, Problems};
 pub use secret::{Secret, SecretError};
 pub use settings::{
-    Allowance, Findings, Graph, GroupScope, Guard, Http, Log, LogFormat, LogLevel, Registry,
-    Removal, Roles, Schedule, Scope, UnitLimits, UserScope,
+    Allowance, Findings, Graph, GroupScope, Guard, Http, Leader, Log, LogFormat, LogLevel,
+    Registry, Removal, Roles, Schedule, Scope, UnitLimits, UserScope,
 };
 
 use layers::Layers;
@@ -42,6 +42,8 @@ pub struct Config {
     pub identity: Identity,
     /// When runs happen.
     pub schedule: Schedule,
+    /// Who leads where several replicas run.
+    pub leader: Leader,
     /// Which part of the tenant is kept.
     pub scope: Scope,
     /// Who is an admin.
@@ -84,6 +86,7 @@ impl Config {
             graph: Graph::read(&mut from),
             identity: Identity::read(&mut from, sources, &mut warnings),
             schedule: Schedule::read(&mut from),
+            leader: Leader::read(&mut from),
             scope: Scope::read(&mut from),
             roles: Roles::read(&mut from),
             guard: Guard::read(&mut from),
@@ -113,6 +116,7 @@ impl Config {
             // A tenant that changed under a running daemon would mix two directories.
             identity: Identity { tenant_id: self.identity.tenant_id, ..new.identity },
             schedule: Schedule { stop_grace: self.schedule.stop_grace, ..new.schedule },
+            leader: self.leader.clone(),
             http: self.http.clone(),
             log: Log { format: self.log.format, ..new.log },
             ..new
@@ -130,6 +134,7 @@ impl Config {
             ("database.statement_timeout", database.statement_timeout != other.statement_timeout),
             ("database.lock_timeout", database.lock_timeout != other.lock_timeout),
             ("identity.tenant_id", self.identity.tenant_id != new.identity.tenant_id),
+            ("leader", self.leader != new.leader),
             ("http", self.http != new.http),
             ("log.format", self.log.format != new.log.format),
             ("schedule.stop_grace", self.schedule.stop_grace != new.schedule.stop_grace),

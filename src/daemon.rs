@@ -6,7 +6,9 @@
 mod board;
 mod clock;
 mod heartbeat;
+mod lead;
 mod life;
+mod orphans;
 mod requests;
 mod schedule;
 mod shutdown;
@@ -18,6 +20,7 @@ mod turns;
 pub use board::Board;
 pub use clock::Clock;
 pub use heartbeat::Heartbeat;
+pub use lead::{Elect, Lead, Leader};
 pub use life::{Daemon, DaemonError, Opening};
 pub use requests::{Request, Requests};
 pub use schedule::{Follower, Ticker, Timetable};

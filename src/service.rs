@@ -3,15 +3,22 @@
 //! Owns the wiring only: which setting goes into which part. Decides nothing about
 //! runs; what a run does is `sync`'s.
 
+mod election;
+mod inbox;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+
+pub use election::Election;
+pub use inbox::Inbox;
 
 use crate::chain::Chain;
 use crate::config::{Config, Credential, Database, GroupScope, Secret, UserScope};
-use crate::daemon::{Refusal, Request, Runner, Shutdown, Stopped};
+use crate::daemon::{Lead, Refusal, Request, Runner, Shutdown, Stopped};
 use crate::directory::Mode;
 use crate::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
 use crate::metrics::Metrics;
@@ -20,7 +27,7 @@ use crate::reconcile::report::{Failure, Outcome, Report};
 use crate::reconcile::world::RegistryEntry;
 use crate::registry;
 use crate::store::{self, Store};
-use crate::sync::{self, ATTEMPTS_MAX, Done, Run, Settings, Sync};
+use crate::sync::{self, ATTEMPTS_MAX, Done, Mandate, Run, Settings, Sync};
 
 /// Why the parts could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -184,12 +191,22 @@ pub struct Service {
     sync: Sync,
     metrics: Arc<Metrics>,
     on_done: Option<OnDone>,
+    instance: String,
+    lead: watch::Receiver<Lead>,
+    inbox: Inbox,
 }
 
 impl Service {
-    /// A service that counts in `metrics`.
-    pub const fn new(sync: Sync, metrics: Arc<Metrics>) -> Self {
-        Self { sync, metrics, on_done: None }
+    /// A service of the replica `instance` that counts in `metrics`, commits in the epoch
+    /// that `lead` tells, and answers what is in `inbox`.
+    pub const fn new(
+        sync: Sync,
+        metrics: Arc<Metrics>,
+        instance: String,
+        lead: watch::Receiver<Lead>,
+        inbox: Inbox,
+    ) -> Self {
+        Self { sync, metrics, on_done: None, instance, lead, inbox }
     }
 
     /// The same, telling `on_done` of each run that committed.
@@ -199,9 +216,23 @@ impl Service {
         self
     }
 
-    async fn attempt(&self, run: Run, stop: &Shutdown) -> Result<Report, Setback> {
-        let observation = stop.unless_stopped(self.sync.observe(run)).await??;
-        let done = self.sync.commit(run, observation, false).await?;
+    async fn attempt(
+        &self,
+        run: Run,
+        stop: &Shutdown,
+        requests: &[i64],
+    ) -> Result<Report, Setback> {
+        let reading = stop.unless_stopped(self.sync.observe(run));
+        let observation = tokio::select! {
+            biased;
+            () = self.deposed() => return Err(Setback::Deposed),
+            observation = reading => observation??,
+        };
+        // The epoch of now, not of the beginning: who lost the lead while reading, and has
+        // it again with nobody in between, has read nothing in vain.
+        let epoch = self.lead.borrow().epoch;
+        let mandate = Mandate { epoch, requests: requests.to_vec() };
+        let done = self.sync.commit(run, observation.under(mandate), false).await?;
         if let Some(held) = &done.held_plan {
             tracing::warn!(
                 run.id = %run.id, plan = held.plan.hash, items = held.items.len(),
@@ -214,21 +245,49 @@ impl Service {
         Ok(done.report)
     }
 
+    /// Waits until another replica is known to lead: whatever is read here is in vain.
+    async fn deposed(&self) {
+        let mut lead = self.lead.clone();
+        if lead.wait_for(Lead::is_deposed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether the database knows a later leader than this replica.
+    async fn is_deposed(&self) -> bool {
+        let leader = self.sync.store().read(|tx| tx.leader()).await;
+        let epoch = self.lead.borrow().epoch;
+        leader.is_ok_and(|leader| leader.is_some_and(|leader| Some(leader.epoch) > epoch))
+    }
+
     async fn failed(&self, run: Run, setback: Setback, before: &graph::Tally) -> Report {
         let (outcome, failure) = match setback {
-            Setback::Failed(error) => return self.sync.failed(run, &error, before).await,
             Setback::Stopped(Stopped::Requested) => (Outcome::Interrupted, None),
             Setback::Stopped(stopped @ Stopped::TimedOut { .. }) => {
                 let message = stopped.to_string();
                 (Outcome::Failed, Some(Failure { kind: "run_timeout", message }))
             }
+            Setback::Deposed => (Outcome::Superseded, Some(deposed(&setback))),
+            // A new leader refuses what an old one writes, or ends it before it is asked.
+            Setback::Failed(ref error @ sync::Error::Store(ref cause))
+                if !matches!(cause, store::Error::Superseded) && self.is_deposed().await =>
+            {
+                (Outcome::Superseded, Some(deposed(error)))
+            }
+            Setback::Failed(error) => return self.sync.failed(run, &error, before).await,
         };
         self.sync.ended(run, outcome, failure, before).await
     }
 }
 
+fn deposed(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure { kind: "deposed", message: Chain(error).to_string() }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Setback {
+    #[error("another replica took the lead; nothing was written")]
+    Deposed,
     #[error(transparent)]
     Stopped(#[from] Stopped),
     #[error(transparent)]
@@ -239,18 +298,42 @@ impl Runner for Service {
     async fn run(&mut self, request: Request, stop: &Shutdown) -> Report {
         let run = Sync::begin(request.mode, request.trigger);
         let before = self.sync.tally();
+        let requests = self.inbox.open(self.sync.store(), request.mode).await;
         let mut attempt = 1;
         loop {
-            match self.attempt(run, stop).await {
-                Ok(report) => return report,
+            match self.attempt(run, stop, &requests).await {
+                Ok(report) => {
+                    self.inbox.answered(&requests);
+                    return report;
+                }
                 Err(Setback::Failed(sync::Error::Store(error)))
                     if error.is_conflict() && attempt < ATTEMPTS_MAX =>
                 {
                     attempt += 1;
                 }
-                Err(setback) => return self.failed(run, setback, &before).await,
+                Err(setback) => {
+                    let report = self.failed(run, setback, &before).await;
+                    let answers = report.outcome == Outcome::Failed;
+                    self.inbox.failed(self.sync.store(), run, requests, answers).await;
+                    return report;
+                }
             }
         }
+    }
+
+    async fn pass_on(&mut self, request: Request) -> Result<(), Refusal> {
+        let Request { mode, trigger } = request;
+        let by = self.instance.clone();
+        let store = self.sync.store();
+        store
+            .write(move |tx| tx.request_run(mode, trigger, &by).map(store::Verdict::Commit))
+            .await?;
+        Ok(())
+    }
+
+    async fn last_successes(&mut self) -> BTreeMap<Mode, DateTime<Utc>> {
+        let rows = self.sync.store().read(|tx| tx.last_successes()).await;
+        rows.unwrap_or_default().into_iter().collect()
     }
 
     fn reload(&mut self, config: Arc<Config>) -> Result<(), Refusal> {

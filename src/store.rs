@@ -7,14 +7,17 @@ mod access;
 mod apply;
 mod audit;
 mod bulk;
+mod candidate;
 mod connection;
 mod findings;
+mod leader;
 mod load;
 mod lookup;
 mod migrate;
 mod planner;
 mod plans;
 mod registry;
+mod requests;
 mod rows;
 mod runs;
 mod schema;
@@ -30,11 +33,14 @@ use connection::{Conn, Connections, Pooled};
 pub use access::{AccessPath, AccessRow, Decided};
 pub use apply::{Applied, RunInfo};
 pub use audit::{AuditEntry, Divergence, Replay, Verification};
+pub use candidate::{Candidacy, Candidate, Standing};
 pub use connection::{Backend, Settings};
+pub use leader::Leader;
 pub use load::{CursorRow, Start, Which};
 use migrate::Memory;
 pub use migrate::{Belongings, SchemaState};
 pub use plans::{Counts, Decider, Decision, Holding, PlanDetail, PlanHeader, PlanItem, StoredPlan};
+pub use requests::RunRequest;
 pub use runs::RunRow;
 pub use world::Question;
 
@@ -66,6 +72,22 @@ pub enum Error {
     /// Another run committed since this one started.
     #[error("another run committed first")]
     Superseded,
+    /// Another daemon leads since; this one's commit was refused.
+    #[error("epoch {epoch} of the lead is over, {stored} is going on; nothing was written")]
+    Deposed {
+        /// The epoch in which this daemon led.
+        epoch: i64,
+        /// The epoch that is stored.
+        stored: i64,
+    },
+    /// The lock of the lead is gone although its session lives.
+    #[error("the database says that this session does not hold the lead any more")]
+    LeadLost,
+    /// The database is reached through a pooler in which no session lasts.
+    #[error(
+        "the database is reached through a pooler that deals sessions out by the transaction (PgBouncer's pool_mode = transaction), where neither locks nor settings last; put the server's own address into database.url, or a pool with pool_mode = session"
+    )]
+    Pooled,
     /// Another daemon works on the embedded database.
     #[error(
         "another daemon works on this database (it holds {path}); stop it, or use PostgreSQL for several"
@@ -138,6 +160,9 @@ impl Error {
             Self::Conflict(_) => "database_conflict",
             Self::Limit { .. } => "database_limit",
             Self::Superseded => "superseded",
+            Self::Deposed { .. } => "deposed",
+            Self::LeadLost => "lead_lost",
+            Self::Pooled => "database_pooled",
             Self::Tenant { .. } => "tenant_mismatch",
             Self::Schema(_) => "schema",
             Self::Forgetting(_) => "forgetting",
@@ -153,7 +178,10 @@ impl Error {
 
     /// Whether trying again is in vain until a person changes database or configuration.
     pub const fn is_lasting(&self) -> bool {
-        matches!(self, Self::Url | Self::Locked { .. } | Self::Tenant { .. } | Self::Schema(_))
+        matches!(
+            self,
+            Self::Url | Self::Locked { .. } | Self::Tenant { .. } | Self::Schema(_) | Self::Pooled
+        )
     }
 
     /// Whether the same run, done again from its start, may succeed.
@@ -250,8 +278,13 @@ impl Store {
         file.map_or_else(|| "PostgreSQL".to_owned(), |path| format!("SQLite, {path}"))
     }
 
+    /// How long getting a connection may take.
+    pub const fn connect_timeout(&self) -> std::time::Duration {
+        self.settings.connect_timeout
+    }
+
     /// Keeps a second daemon out of an embedded database for as long as the lock lives.
-    /// PostgreSQL needs none: there the runs themselves are kept apart.
+    /// PostgreSQL needs none: there daemons stand by for each other ([`Candidate`]).
     ///
     /// # Errors
     /// [`Error::Locked`] if another daemon holds it.
@@ -322,8 +355,16 @@ impl Store {
     /// Whether it is ready for runs of this tenant.
     ///
     /// # Errors
-    /// [`Error::Tenant`] if it is another's; else as [`Store::ready`].
+    /// [`Error::Tenant`] if it is another's, [`Error::Pooled`] if sessions do not last;
+    /// else as [`Store::ready`].
     pub async fn ready_for(&self, tenant_id: &str) -> Result<(), Error> {
+        self.blocking(|store| match store.backend {
+            Backend::Postgres => {
+                candidate::require_session(&connection::Manager::new(&store.settings)?)
+            }
+            Backend::Sqlite => Ok(()),
+        })
+        .await?;
         self.ready().await?;
         let configured = tenant_id.to_owned();
         self.read(move |tx| tx.require_tenant(&configured)).await

@@ -114,6 +114,15 @@ pub struct Run {
     pub started_at: DateTime<Utc>,
 }
 
+/// On whose behalf a run commits. A command has no mandate: it needs none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mandate {
+    /// The epoch in which this daemon leads: the commit is refused if it is over.
+    pub epoch: Option<i64>,
+    /// The requests that the run answers, marked by its commit.
+    pub requests: Vec<i64>,
+}
+
 /// What a run did, with the plan for whoever wants to show it.
 #[derive(Debug)]
 pub struct Done {

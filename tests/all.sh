@@ -44,6 +44,8 @@ PG_BIN=$(postgres_programs)
 [ -n "$PG_BIN" ] || die "missing: PostgreSQL's server programs (initdb, postgres); set PG_BIN to their folder"
 command -v psql >/dev/null 2>&1 || [ -x "$PG_BIN/psql" ] || install postgresql-client
 export PG_BIN
+# Without it the tests of poolers would be skipped.
+[ -x /usr/sbin/pgbouncer ] || need_program pgbouncer pgbouncer
 say "PostgreSQL: $("$PG_BIN/postgres" --version)"
 
 # A configuration of the caller's must not leak into a test.

@@ -46,6 +46,8 @@ fn one_bad_value_one_clear_sentence() {
             "10ms",
             "graph.backoff_base (default): is longer than graph.backoff_max",
         ),
+        ("LEADER__LEASE", "4s", "is not longer than leader.ask_every and leader.patience together"),
+        ("LEADER__INSTANCE", "a\u{7}b", "is no name; use up to 200 printable characters"),
         ("GRAPH__REQUEST_TIMEOUT", "60", "\"60\" is not a duration; use a number with its unit"),
         ("GRAPH__PAGESIZE", "5", "there is no such key; [graph] has backoff_base"),
         ("GRAF__PAGE_SIZE", "5", "there is no such key; did you mean graph.page_size?"),

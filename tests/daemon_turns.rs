@@ -8,7 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use nexus_dirsync::config::{Config, Problems, Sources};
 use nexus_dirsync::daemon::{
-    Board, Clock, Heartbeat, Refusal, Request, Requests, Runner, Shutdown, Status, Stopper, Turns,
+    Board, Clock, Heartbeat, Lead, Refusal, Request, Requests, Runner, Shutdown, Status, Stopper,
+    Turns,
 };
 use nexus_dirsync::directory::Mode::{self, Delta, Full};
 use nexus_dirsync::metrics::Metrics;
@@ -30,8 +31,9 @@ struct Slow {
     began: Log<Request>,
     page_sizes: Log<u32>,
     commits: Log<()>,
-    /// What `lead` answers, one by one; the last answer stays.
-    leads: VecDeque<bool>,
+    passed_on: Log<Request>,
+    /// Whether passing on succeeds, one by one; then it does.
+    passes: VecDeque<bool>,
     config: Arc<Config>,
     outcome: Outcome,
 }
@@ -55,9 +57,16 @@ impl Runner for Slow {
         Ok(())
     }
 
-    async fn lead(&mut self) -> bool {
-        if self.leads.len() > 1 { self.leads.pop_front() } else { self.leads.front().copied() }
-            .unwrap_or(true)
+    async fn pass_on(&mut self, request: Request) -> Result<(), Refusal> {
+        if !self.passes.pop_front().unwrap_or(true) {
+            return Err("the database is away".into());
+        }
+        self.passed_on.lock().expect("a log").push(request);
+        Ok(())
+    }
+
+    async fn last_successes(&mut self) -> BTreeMap<Mode, DateTime<Utc>> {
+        BTreeMap::new()
     }
 }
 
@@ -107,6 +116,8 @@ struct World {
     began: Log<Request>,
     page_sizes: Log<u32>,
     commits: Log<()>,
+    passed_on: Log<Request>,
+    lead: watch::Sender<Lead>,
     next_config: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
     started: Instant,
     turns: JoinHandle<()>,
@@ -114,11 +125,16 @@ struct World {
 
 struct Setup {
     pairs: &'static [(&'static str, &'static str)],
-    leads: &'static [bool],
+    leads: bool,
+    passes: &'static [bool],
     outcome: Outcome,
 }
 
-const PLAIN: Setup = Setup { pairs: &[], leads: &[true], outcome: Outcome::Unchanged };
+const PLAIN: Setup = Setup { pairs: &[], leads: true, passes: &[], outcome: Outcome::Unchanged };
+
+fn lead(leading: bool) -> Lead {
+    Lead { leading, ..Lead::default() }
+}
 
 impl World {
     fn start(setup: &Setup) -> Self {
@@ -133,11 +149,14 @@ impl World {
         let next_config = Arc::<Mutex<Vec<(&str, &str)>>>::default();
         let source = Arc::clone(&next_config);
         let (began, page_sizes, commits) = (Log::default(), Log::default(), Log::default());
+        let passed_on = Log::default();
+        let (lead, watched) = watch::channel(lead(setup.leads));
         let runner = Slow {
             began: Arc::clone(&began),
             page_sizes: Arc::clone(&page_sizes),
             commits: Arc::clone(&commits),
-            leads: setup.leads.iter().copied().collect(),
+            passed_on: Arc::clone(&passed_on),
+            passes: setup.passes.iter().copied().collect(),
             config: Arc::clone(&first),
             outcome: setup.outcome,
         };
@@ -153,7 +172,8 @@ impl World {
             apply: Box::new(|_| {}),
             board,
             heartbeat: heartbeat.clone(),
-            leader: false,
+            lead: watched,
+            last_success: watch::Sender::default(),
         };
         let turns = tokio::spawn(turns.run());
         let started = Instant::now();
@@ -166,6 +186,8 @@ impl World {
             began,
             page_sizes,
             commits,
+            passed_on,
+            lead,
             next_config,
             started,
             turns,
@@ -179,6 +201,11 @@ impl World {
     fn began(&self) -> Vec<(Mode, Trigger)> {
         let began = self.began.lock().expect("a log");
         began.iter().map(|request| (request.mode, request.trigger)).collect()
+    }
+
+    fn passed_on(&self) -> Vec<(Mode, Trigger)> {
+        let passed = self.passed_on.lock().expect("a log");
+        passed.iter().map(|request| (request.mode, request.trigger)).collect()
     }
 
     async fn stop(self) -> u64 {
@@ -275,7 +302,6 @@ async fn status_and_metrics_tell_the_same() {
         "dirsync_run_in_progress 0\n",
         "dirsync_last_success_timestamp_seconds{mode=\"full\"} 0\n",
         "dirsync_last_attempt_timestamp_seconds{mode=\"full\"} 90\n",
-        "dirsync_leader 1\n",
     ] {
         assert!(text.contains(line), "{line}{text}");
     }
@@ -284,20 +310,53 @@ async fn status_and_metrics_tell_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_standby_runs_nothing_and_catches_up_when_it_takes_over() {
-    let setup = Setup {
-        pairs: &[("SCHEDULE__STARTUP", "true")],
-        leads: &[false, false, false, false, false, true],
-        ..PLAIN
-    };
+    let setup = Setup { pairs: &[("SCHEDULE__STARTUP", "true")], leads: false, ..PLAIN };
     let world = World::start(&setup);
     seconds(1).await;
-    assert!(!world.status.borrow().leader);
     world.ask(Full, Trigger::Schedule);
-    seconds(1).await;
-    assert_eq!(world.began(), []);
     seconds(60).await;
-    assert!(world.status.borrow().leader);
+    assert_eq!(world.began(), []);
+    assert_eq!(world.passed_on(), [], "the leader has a schedule of its own");
+    world.lead.send_replace(lead(true));
+    seconds(60).await;
     assert_eq!(world.began(), [(Delta, Trigger::Startup)]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_passes_on_what_people_ask_and_tries_until_it_can() {
+    for (passes, expected) in [(&[][..], 1), (&[false, false, true], 1)] {
+        let world = World::start(&Setup { leads: false, passes, ..PLAIN });
+        world.ask(Full, Trigger::Signal);
+        seconds(60).await;
+        assert_eq!(world.passed_on().len(), expected, "{passes:?}");
+        assert_eq!(world.passed_on()[0], (Full, Trigger::Signal));
+        assert_eq!(world.began(), []);
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_passed_on_is_done_by_whoever_leads_by_then() {
+    let world = World::start(&Setup { leads: false, passes: &[false; 9], ..PLAIN });
+    world.ask(Full, Trigger::Signal);
+    seconds(10).await;
+    world.lead.send_replace(lead(true));
+    seconds(100).await;
+    assert_eq!(world.began(), [(Full, Trigger::Signal)]);
+    assert_eq!(world.passed_on(), []);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asked_for_a_run_that_was_superseded_is_answered_by_the_next_leader() {
+    let world = World::start(&Setup { outcome: Outcome::Superseded, ..PLAIN });
+    world.ask(Full, Trigger::Signal);
+    seconds(30).await;
+    world.lead.send_replace(lead(false));
+    seconds(60).await;
+    assert_eq!(world.began(), [(Full, Trigger::Signal)]);
+    assert_eq!(world.passed_on(), [(Full, Trigger::Signal)]);
     world.stop().await;
 }
 
@@ -351,6 +410,14 @@ impl Runner for Deaf {
     fn reload(&mut self, _: Arc<Config>) -> Result<(), Refusal> {
         Ok(())
     }
+
+    async fn pass_on(&mut self, _: Request) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    async fn last_successes(&mut self) -> BTreeMap<Mode, DateTime<Utc>> {
+        BTreeMap::new()
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -369,7 +436,8 @@ async fn the_loop_is_not_alive_when_a_run_never_ends() {
         apply: Box::new(|_| {}),
         board: Arc::new(Board::new(Arc::new(Metrics::new()), clock)),
         heartbeat: heartbeat.clone(),
-        leader: false,
+        lead: watch::channel(lead(true)).1,
+        last_success: watch::Sender::default(),
     };
     tokio::spawn(turns.run());
     requests.ask(Request { mode: Full, trigger: Trigger::Signal });

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 
 use chrono::Utc;
 
-use super::{ApproveArgs, Context, Exit, PlansCommand, RejectArgs, failed, resync, unusable};
-use crate::config::Config;
+use super::{ApproveArgs, Context, Exit, PlansCommand, RejectArgs, failed, unusable};
+use crate::directory::Mode;
+use crate::reconcile::report::Trigger;
 use crate::store::{self, Decider, Decision, PlanDetail, Store, Verdict};
 
 pub(super) use show::{Line, Page};
@@ -28,10 +29,7 @@ pub async fn run(context: &Context, command: &PlansCommand) -> Exit {
     let done = match command {
         PlansCommand::List { all, json } => list(&store, *all, *json).await,
         PlansCommand::Show { hash, json } => show(&store, hash, *json).await,
-        PlansCommand::Approve(args) => match context.config() {
-            Ok(config) => approve(&config, &store, args).await,
-            Err(exit) => return exit,
-        },
+        PlansCommand::Approve(args) => approve(&store, args).await,
         PlansCommand::Reject(args) => reject(&store, args).await,
     };
     done.unwrap_or_else(|refusal| refusal.tell())
@@ -103,7 +101,7 @@ async fn find(store: &Store, hash: &str) -> Result<PlanDetail, Refusal> {
     found.ok_or_else(|| Refusal::Unknown(hash.to_owned()))
 }
 
-async fn approve(config: &Config, store: &Store, args: &ApproveArgs) -> Result<Exit, Refusal> {
+async fn approve(store: &Store, args: &ApproveArgs) -> Result<Exit, Refusal> {
     let detail = find(store, &args.hash).await?;
     if !detail.intact {
         return Err(Refusal::Altered(detail.plan.hash));
@@ -113,10 +111,12 @@ async fn approve(config: &Config, store: &Store, args: &ApproveArgs) -> Result<E
     let (count, all) = (chosen.len(), detail.items.len());
     decide(store, detail.plan.hash.clone(), decider, Decision::Approve(chosen)).await?;
     println!("{count} of {all} items of plan {} are approved", short(&detail.plan.hash));
-    match resync::wake(config).await {
-        Ok(()) => println!("the daemon reads the directory again and does what still stands"),
-        Err(_) => println!(
-            "no daemon leads here; the next run does what still stands, or `nexus-dirsync sync` now"
+    match store.read(|tx| tx.leader_now()).await? {
+        Some(leader) => {
+            println!("{} reads the directory again and does what still stands", leader.holder);
+        }
+        None => println!(
+            "the daemon reads the directory again and does what still stands; if none runs, `nexus-dirsync sync` does"
         ),
     }
     Ok(Exit::Done)
@@ -142,7 +142,11 @@ async fn decide(
 ) -> Result<(), Refusal> {
     let now = Utc::now();
     let work = move |tx: &mut store::Tx<'_>| {
-        tx.decide_plan(&hash, &decider, &decision, now).map(Verdict::Commit)
+        tx.decide_plan(&hash, &decider, &decision, now)?;
+        if matches!(decision, Decision::Approve(_)) {
+            tx.request_run(Mode::Delta, Trigger::Command, &decider.by)?;
+        }
+        Ok(Verdict::Commit(()))
     };
     Ok(store.write(work).await?)
 }

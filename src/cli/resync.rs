@@ -1,12 +1,19 @@
-//! `resync`: signals the running daemon, for containers that have no shell.
+//! `resync`: asks for a run, from containers that have no shell and from elsewhere.
 //!
-//! Owns the care that no stranger is signalled: USR1 and USR2 end a process that does
-//! not expect them.
+//! Signals the daemon of this machine; where there is none, asks whoever leads through
+//! the database. Owns the care that no stranger is signalled: USR1 and USR2 end a
+//! process that does not expect them.
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Context, Exit, ResyncArgs, local};
+use super::{Context, Exit, ResyncArgs, failed, local, unusable};
 use crate::chain::Chain;
+use crate::config::Config;
+use crate::daemon::Status;
+use crate::directory::Mode;
+use crate::reconcile::report::Trigger;
+use crate::service;
+use crate::store::{self, Backend, Store, Verdict};
 
 /// The name of our process, as the kernel tells it: cut off after 15 bytes.
 #[cfg(target_os = "linux")]
@@ -18,50 +25,66 @@ pub async fn run(context: &Context, args: &ResyncArgs) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let status = match local::status(&config.http).await {
-        Ok(status) => status,
-        Err(error) => {
-            error.tell();
-            return Exit::Failed;
-        }
+    let mode = if args.full { Mode::Full } else { Mode::Delta };
+    let signalled = match local::status(&config.http).await {
+        Ok(status) => signal(&status, mode).map_err(|error| Chain(&error).to_string()),
+        Err(error) => Err(Chain(&error).to_string()),
     };
-    let (signal, mode) = if args.full { (Signal::USR2, "full") } else { (Signal::USR1, "delta") };
-    match send(status.pid, signal) {
-        Ok(()) if status.leader => println!("process {} was asked for a {mode} run", status.pid),
-        Ok(()) => {
-            eprintln!("process {} stands by; ask the replica that leads", status.pid);
-            return Exit::Failed;
+    match signalled {
+        Ok(told) => {
+            println!("{told}");
+            Exit::Done
         }
-        Err(error) => {
-            eprintln!("{}", Chain(&error));
-            return Exit::Failed;
+        Err(why) => {
+            eprintln!("{why}; asking through the database");
+            through_database(&config, mode).await
         }
+    }
+}
+
+fn signal(status: &Status, mode: Mode) -> Result<String, SignalError> {
+    let Status { pid, leader, leads, .. } = status;
+    send(*pid, if mode == Mode::Full { Signal::USR2 } else { Signal::USR1 })?;
+    let asked = format!("process {pid} was asked for a {mode} run");
+    Ok(match (leader, leads) {
+        (true, _) => asked,
+        (false, Some(leads)) => format!("{asked}; it stands by and tells {}", leads.instance),
+        (false, None) => format!("{asked}; it stands by and tells whoever leads next"),
+    })
+}
+
+/// Leaves a request that the leader, or the next one, answers.
+async fn through_database(config: &Config, mode: Mode) -> Exit {
+    let store = match service::store(&config.database) {
+        Ok(store) => store,
+        Err(error) => return unusable(&error),
+    };
+    match leave_request(config, &store, mode).await {
+        Ok(_) if store.backend() == Backend::Sqlite => {
+            println!("the daemon of this database makes a {mode} run as soon as it runs");
+        }
+        Ok(Some(leader)) => println!("{} was asked for a {mode} run", leader.holder),
+        Ok(None) => println!("nobody leads right now; whoever does next makes a {mode} run"),
+        Err(error) if error.is_lasting() => return unusable(&error),
+        Err(error) => return failed(&error),
     }
     Exit::Done
 }
 
-/// Asks the daemon on this machine, if it leads, to read what changed at once.
-pub(super) async fn wake(config: &crate::config::Config) -> Result<(), WakeError> {
-    let status = local::status(&config.http).await?;
-    if !status.leader {
-        return Err(WakeError::StandsBy);
-    }
-    Ok(send(status.pid, Signal::USR1)?)
-}
-
-/// Why the daemon was not woken.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WakeError {
-    #[error("the replica that runs here stands by")]
-    StandsBy,
-    #[error(transparent)]
-    Silent(#[from] local::LocalError),
-    #[error(transparent)]
-    Signal(#[from] SignalError),
+/// Leaves a request; who leads right now, as far as the database can tell.
+async fn leave_request(
+    config: &Config,
+    store: &Store,
+    mode: Mode,
+) -> Result<Option<store::Leader>, store::Error> {
+    let by = config.leader.instance();
+    store.ready().await?;
+    store.write(move |tx| tx.request_run(mode, Trigger::Command, &by).map(Verdict::Commit)).await?;
+    store.read(|tx| tx.leader_now()).await
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SignalError {
+enum SignalError {
     #[error(
         "process {0} is not nexus-dirsync; run this where the daemon runs, in the same container"
     )]

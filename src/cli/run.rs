@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::{Context, Exit, failed, unusable};
 use crate::config::Config;
-use crate::daemon::{Daemon, DaemonError, Signals};
+use crate::daemon::{Daemon, DaemonError, Lead, Signals};
 use crate::http::Readiness;
 use crate::metrics::Metrics;
-use crate::service::{self, OnDone, Service, Watch};
+use crate::service::{self, Election, Inbox, OnDone, Service, Watch};
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
@@ -51,7 +53,11 @@ pub async fn serve(
         Err(error) => return unusable(&error),
     };
     let opening = service::open(store.clone(), config.identity.tenant_id.to_string());
-    let mut runner = Service::new(sync, Arc::clone(&metrics));
+    let (publish, lead) = watch::channel(Lead::default());
+    let (instance, inbox) = (config.leader.instance(), Inbox::default());
+    let election = Election::new(store.clone(), config.leader.clone(), publish, inbox.clone());
+    let mut runner =
+        Service::new(sync, Arc::clone(&metrics), instance.clone(), lead.clone(), inbox);
     if let Some(on_done) = on_done {
         runner = runner.watched(on_done);
     }
@@ -64,8 +70,11 @@ pub async fn serve(
         apply: Box::new(move |config| telemetry.set_level(config.log.level)),
         runner,
         metrics,
-        readiness: readiness(store),
+        readiness: readiness(store, lead.clone()),
         opening: Box::pin(opening),
+        instance,
+        lead,
+        elect: Box::new(|requests, over| Box::pin(election.hold(requests, over))),
     };
     match daemon.run().await {
         Ok(()) => Exit::Done,
@@ -74,9 +83,14 @@ pub async fn serve(
     }
 }
 
-fn readiness(store: Store) -> Readiness {
+/// A replica is ready if it leads or could take over: the database answers, its schema is
+/// known, and it tells who leads.
+fn readiness(store: Store, lead: watch::Receiver<Lead>) -> Readiness {
     Readiness::new(move || {
-        let store = store.clone();
-        async move { store.ready().await.map_err(|error| error.to_string()) }
+        let (store, lead) = (store.clone(), lead.clone());
+        async move {
+            store.ready().await.map_err(|error| error.to_string())?;
+            lead.borrow().problem.clone().map_or(Ok(()), Err)
+        }
     })
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::{Context, Exit, StatusArgs, local};
-use crate::daemon::{Counts, LastRun, Status};
+use crate::daemon::{Counts, LastRun, Leader, Status};
 
 /// Shows the status. Exit code 3 says that something is withheld, 1 that runs fail.
 pub async fn run(context: &Context, args: &StatusArgs) -> Exit {
@@ -49,6 +49,13 @@ impl fmt::Display for Readable<'_> {
         let role = if status.leader { "leads" } else { "stands by" };
         let Status { version, revision, pid, .. } = status;
         writeln!(f, "nexus-dirsync {version} ({revision}), process {pid}, {role}")?;
+        match &status.leads {
+            Some(Leader { instance, epoch, since }) => {
+                let since = time(*since);
+                writeln!(f, "leader             {instance}, epoch {epoch}, since {since}")?;
+            }
+            None => writeln!(f, "leader             not known")?,
+        }
         writeln!(f, "started            {}", time(status.started_at))?;
         if let Some(running) = &status.running {
             let since = time(running.since);

@@ -13,7 +13,7 @@ use super::cron::{Cron, cron};
 use super::problem::Fault;
 use super::reader::Reader;
 use super::values::{
-    duration, listen, object_ids, path, percent, service, time_zone, truth, whole, word,
+    duration, listen, name, object_ids, path, percent, service, time_zone, truth, whole, word,
 };
 use crate::directory::ObjectId;
 use crate::reconcile::report::labels;
@@ -150,6 +150,47 @@ impl Schedule {
             run_timeout: from.get("schedule.run_timeout", duration(SECOND..=DAY)),
             stop_grace: from.get("schedule.stop_grace", duration(SECOND..=HOUR)),
         }
+    }
+}
+
+/// Who leads where several replicas run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// How this replica calls itself; `None` for host name and process.
+    pub name: Option<String>,
+    /// How often it asks who leads.
+    pub ask_every: Duration,
+    /// How long a leader waits for the answer.
+    pub patience: Duration,
+    /// For how long the lead is kept for a leader that says nothing.
+    pub lease: Duration,
+}
+
+impl Leader {
+    pub(super) fn read(from: &mut Reader) -> Self {
+        let leader = Self {
+            name: from.get("leader.instance", name),
+            ask_every: from.get("leader.ask_every", duration(100 * MILLISECOND..=MINUTE)),
+            patience: from.get("leader.patience", duration(100 * MILLISECOND..=MINUTE)),
+            lease: from.get("leader.lease", duration(SECOND..=HOUR)),
+        };
+        if leader.lease <= leader.ask_every + leader.patience {
+            let fault = Fault::new(
+                "is not longer than leader.ask_every and leader.patience together, so two \
+                 replicas could both believe that they lead",
+                "make it longer",
+            );
+            from.complain("leader.lease", fault);
+        }
+        leader
+    }
+
+    /// How this replica calls itself.
+    pub fn instance(&self) -> String {
+        self.name.clone().unwrap_or_else(|| {
+            let host = rustix::system::uname();
+            format!("{}:{}", host.nodename().to_string_lossy(), std::process::id())
+        })
     }
 }
 

@@ -158,6 +158,18 @@ pub(super) fn path(raw: &Raw) -> Parsed<Option<PathBuf>> {
     Ok(text(raw)?.map(PathBuf::from))
 }
 
+/// A name that other replicas and people read; may be empty.
+pub(super) fn name(raw: &Raw) -> Parsed<Option<String>> {
+    const BYTES_MAX: usize = 200;
+    let name = text(raw)?.map(ToOwned::to_owned);
+    match name {
+        Some(name) if name.len() > BYTES_MAX || name.chars().any(char::is_control) => {
+            Err(Fault::new("is no name", "use up to 200 printable characters"))
+        }
+        name => Ok(name),
+    }
+}
+
 /// A GUID that may be empty. Not shown when refused, for the same reason.
 pub(super) fn guid(raw: &Raw) -> Parsed<Option<Uuid>> {
     let remedy = "use the form 00000000-0000-0000-0000-000000000000, as the Azure portal shows it";

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use super::clock::Clock;
+use super::lead::Lead;
 use super::requests::Request;
 use super::status::Status;
 use crate::directory::Mode;
@@ -36,10 +37,19 @@ impl Board {
         self.status.subscribe()
     }
 
-    /// Whether this process leads.
-    pub fn leading(&self, leader: bool) {
-        self.metrics.leader(leader);
-        self.status.send_modify(|status| status.leader = leader);
+    /// How this replica calls itself.
+    pub fn introduce(&self, instance: &str) {
+        self.status.send_modify(|status| instance.clone_into(&mut status.instance));
+    }
+
+    /// Who leads.
+    pub fn lead(&self, lead: &Lead) {
+        let epoch = lead.leader.as_ref().map(|leader| leader.epoch);
+        self.metrics.leader(lead.leading, epoch);
+        self.status.send_modify(|status| {
+            status.leader = lead.leading;
+            status.leads.clone_from(&lead.leader);
+        });
     }
 
     /// When each mode is due next.

@@ -11,17 +11,20 @@ use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_cron_scheduler::JobSchedulerError;
+use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::clock::Clock;
 use super::heartbeat::Heartbeat;
+use super::lead::{Elect, Lead};
+use super::orphans;
 use super::requests::Requests;
 use super::schedule::{Follower, Ticker};
 use super::shutdown::Shutdown;
 use super::signals::Signals;
 use super::supervise::{Ended, Supervisor};
 use super::turns::{Apply, Load, Refusal, Runner, Turns};
-use crate::config::Config;
+use crate::config::{Config, Credential};
 use crate::directory::Mode;
 use crate::http::{self, Readiness, Site};
 use crate::metrics::Metrics;
@@ -44,6 +47,12 @@ pub struct Daemon<R> {
     pub readiness: Readiness,
     /// Looks at the database before the first run.
     pub opening: Opening,
+    /// How this replica calls itself.
+    pub instance: String,
+    /// Who leads.
+    pub lead: watch::Receiver<Lead>,
+    /// Finds that out.
+    pub elect: Elect,
 }
 
 /// Tells when a run of each mode last succeeded, or nothing where the database is away:
@@ -80,17 +89,20 @@ pub enum DaemonError {
 impl<R: Runner> Daemon<R> {
     /// Runs until a signal asks for a stop, or until something breaks.
     pub async fn run(self) -> Result<(), DaemonError> {
-        let Self { signals, config, load, apply, runner, metrics, readiness, opening } = self;
+        let Self { signals, config, load, apply, runner, metrics, readiness, .. } = self;
+        let Self { opening, instance, lead, elect, .. } = self;
         let address = config.http.listen;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| DaemonError::Listen { address, source })?;
         let ticker = Ticker::start().await.map_err(DaemonError::Ticker)?;
 
+        let starts_children = matches!(config.identity.credential, Credential::AzureCli);
         let (limits, grace) = (config.http.clone(), config.schedule.stop_grace);
         let (config, configs) = watch::channel(Arc::new(config));
         let clock = Clock::system();
         let board = Arc::new(Board::new(Arc::clone(&metrics), clock.clone()));
+        board.introduce(&instance);
         let (heartbeat, requests) = (Heartbeat::default(), Requests::default());
         let (stopper, shutdown) = Shutdown::channel();
 
@@ -112,29 +124,57 @@ impl<R: Runner> Daemon<R> {
             }
         };
         board.succeeded_before(&last);
+        let (last_success, last_successes) = watch::channel(last);
         let follower = Follower {
             config: configs,
-            last,
+            last: last_successes,
             requests: requests.clone(),
             board: Arc::clone(&board),
             clock,
         };
         let turns = Turns {
             runner,
-            requests,
+            requests: requests.clone(),
             shutdown: shutdown.clone(),
             config,
             load,
             apply,
-            board,
+            board: Arc::clone(&board),
             heartbeat,
-            leader: false,
+            lead: lead.clone(),
+            last_success,
         };
-        parts.start("schedule", ticker.drive(follower, shutdown));
-        parts.start("run loop", turns.run());
+        // The lead is given up after the last commit, and not a moment before.
+        let turns_over = CancellationToken::new();
+        let election = elect(requests, turns_over.clone());
+        let turns = async move {
+            let _over = turns_over.drop_guard();
+            turns.run().await;
+        };
+        parts.start("schedule", ticker.drive(follower, shutdown.clone()));
+        // `az` is a child of its own: who waits for it must not find it buried.
+        if !starts_children {
+            parts.start("orphans", orphans::bury(shutdown.clone()));
+        }
+        parts.start("board", show(board, lead, shutdown));
+        parts.start("election", election);
+        parts.start("run loop", turns);
         tracing::info!(version = crate::VERSION, revision = crate::REVISION, %address, "started");
         parts.run(grace).await?;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Shows who leads, during a run as well.
+async fn show(board: Arc<Board>, mut lead: watch::Receiver<Lead>, shutdown: Shutdown) {
+    let mut change = Ok(());
+    while change.is_ok() {
+        board.lead(&lead.borrow_and_update());
+        change = match shutdown.unless_stopped(lead.changed()).await {
+            Ok(change) => change,
+            Err(_) => return,
+        };
+    }
+    shutdown.stopped().await;
 }

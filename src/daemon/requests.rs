@@ -21,7 +21,7 @@ pub struct Request {
 impl Request {
     /// The one run that answers both: full beats delta, and what is recorded is the
     /// cause that most deserves to be told of its result.
-    fn merged(self, other: Self) -> Self {
+    pub(super) fn merged(self, other: Self) -> Self {
         let mode = if self.mode == Mode::Full { self.mode } else { other.mode };
         let trigger = if weight(self.trigger) >= weight(other.trigger) {
             self.trigger

@@ -147,8 +147,8 @@ impl Ticker {
 pub struct Follower {
     /// The configuration in use.
     pub config: watch::Receiver<Arc<Config>>,
-    /// When each mode last ran, from before this process.
-    pub last: BTreeMap<Mode, DateTime<Utc>>,
+    /// When each mode last ran, from before this process or before it began to lead.
+    pub last: watch::Receiver<BTreeMap<Mode, DateTime<Utc>>>,
     /// Whom to ask.
     pub requests: Requests,
     /// Where the next times are shown.
@@ -160,13 +160,13 @@ pub struct Follower {
 impl Follower {
     /// Asks for runs as they become due. Ends only when no tick comes any more.
     pub async fn follow(mut self, ticks: &mut mpsc::Receiver<()>) {
-        let mut timetable = self.timetable();
+        let mut timetable = self.timetable(true);
         while let Ok(Some(())) = tokio::time::timeout(TICKER_SILENCE_MAX, ticks.recv()).await {
-            if self.config.has_changed().unwrap_or(false) {
+            let begins_to_lead = self.last.has_changed().unwrap_or(false);
+            if begins_to_lead || self.config.has_changed().unwrap_or(false) {
                 // What is due right now must not fall between two timetables.
                 self.ask(timetable.due(self.clock.now()));
-                self.last.clear();
-                timetable = self.timetable();
+                timetable = self.timetable(begins_to_lead);
             }
             let due = timetable.due(self.clock.now());
             if due.is_some() {
@@ -176,14 +176,13 @@ impl Follower {
         }
     }
 
-    fn timetable(&mut self) -> Timetable {
+    /// The times from now on; with `catch_up` also what was missed before.
+    fn timetable(&mut self, catch_up: bool) -> Timetable {
         let config = Arc::clone(&self.config.borrow_and_update());
-        let timetable = Timetable::new(
-            &config.schedule,
-            config.identity.tenant_id,
-            &self.last,
-            self.clock.now(),
-        );
+        let last = self.last.borrow_and_update().clone();
+        let last = if catch_up { last } else { BTreeMap::new() };
+        let (tenant, now) = (config.identity.tenant_id, self.clock.now());
+        let timetable = Timetable::new(&config.schedule, tenant, &last, now);
         self.board.next_runs(&timetable.next());
         timetable
     }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::lead::Leader;
 use super::requests::Request;
 use crate::reconcile::report::{Outcome, PendingPlans, Removals, Report, Totals};
 
@@ -23,8 +24,12 @@ pub struct Status {
     pub pid: u32,
     /// When it started.
     pub started_at: DateTime<Utc>,
+    /// How this replica calls itself (`leader.instance`).
+    pub instance: String,
     /// Whether it leads, or stands by for another replica.
     pub leader: bool,
+    /// Who leads, if that is known.
+    pub leads: Option<Leader>,
     /// The run that is going on.
     pub running: Option<Running>,
     /// The last run of each mode, however it ended.
@@ -120,7 +125,9 @@ impl Status {
             revision: crate::REVISION.to_owned(),
             pid: std::process::id(),
             started_at: now,
+            instance: String::new(),
             leader: false,
+            leads: None,
             running: None,
             last: BTreeMap::new(),
             last_success: BTreeMap::new(),

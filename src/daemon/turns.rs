@@ -3,25 +3,28 @@
 //! Owns the order of things. Must not know what a run does, and never drops a run:
 //! what may be abandoned is the runner's to say, through the [`Shutdown`] it is given.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::board::Board;
 use super::heartbeat::{BEAT, Heartbeat};
+use super::lead::Lead;
 use super::requests::{Request, Requests, Work};
 use super::shutdown::{Shutdown, Stopped};
 use crate::chain::Chain;
 use crate::config::{Config, Problems};
 use crate::directory::Mode;
-use crate::reconcile::report::{Report, Trigger};
+use crate::reconcile::report::{Outcome, Report, Trigger};
 
-/// How often it is asked who leads: another replica takes over within seconds.
-const LEAD_EVERY: Duration = Duration::from_secs(3);
-/// How long that question may take before the loop counts as stuck.
-const LEAD_BOUND: Duration = Duration::from_mins(1);
+/// How long a question to the database may take before the loop counts as stuck.
+const ASK_BOUND: Duration = Duration::from_mins(1);
+/// How often a standby tries again to pass on what it was asked for.
+const PASS_ON_EVERY: Duration = Duration::from_secs(3);
 
 /// Does the runs. One implementation for the daemon, one for each test.
 pub trait Runner: Send + 'static {
@@ -33,11 +36,12 @@ pub trait Runner: Send + 'static {
     /// why, and keeps the old one whole.
     fn reload(&mut self, config: Arc<Config>) -> Result<(), Refusal>;
 
-    /// Whether this process leads, trying to take the lead if nobody has it. Asked every
-    /// few seconds and before each run; may be given up at any await point.
-    fn lead(&mut self) -> impl Future<Output = bool> + Send {
-        async { true }
-    }
+    /// Passes a request on to the replica that leads; for a standby.
+    fn pass_on(&mut self, request: Request) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// When a run of each mode last succeeded, whichever replica did it. Asked by a replica
+    /// that begins to lead, so that what nobody did meanwhile is due.
+    fn last_successes(&mut self) -> impl Future<Output = BTreeMap<Mode, DateTime<Utc>>> + Send;
 }
 
 /// Why a configuration that was valid in itself cannot be used.
@@ -67,8 +71,10 @@ pub struct Turns<R> {
     pub board: Arc<Board>,
     /// Shows that the loop turns.
     pub heartbeat: Heartbeat,
-    /// Whether this process leads.
-    pub leader: bool,
+    /// Who leads.
+    pub lead: watch::Receiver<Lead>,
+    /// When each mode last succeeded, for the schedule of a replica that begins to lead.
+    pub last_success: watch::Sender<BTreeMap<Mode, DateTime<Utc>>>,
 }
 
 impl<R: Runner> Turns<R> {
@@ -76,37 +82,55 @@ impl<R: Runner> Turns<R> {
     pub async fn run(mut self) {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut asked: Option<Instant> = None;
+        let mut lead = self.lead.clone();
+        lead.mark_changed();
+        let mut led = false;
+        let mut stranded = Stranded::default();
         loop {
             self.heartbeat.beat();
-            if asked.is_none_or(|asked| asked.elapsed() >= LEAD_EVERY) {
-                if self.lead().await.is_err() {
-                    return;
-                }
-                asked = Some(Instant::now());
-            }
             let work = tokio::select! {
                 biased;
                 _ = self.shutdown.stopped() => return,
+                Ok(()) = lead.changed() => {
+                    let leads = lead.borrow_and_update().leading;
+                    if leads != led && self.lead_changed(leads).await.is_err() {
+                        return;
+                    }
+                    led = leads;
+                    continue;
+                }
                 work = self.requests.next() => work,
-                _ = beats.tick() => continue,
+                _ = beats.tick() => match stranded.due() {
+                    Some(request) => Work::Run(request),
+                    None => continue,
+                },
             };
             match work {
                 Work::Reload => self.reload().await,
-                Work::Run(request) => self.turn(request).await,
+                Work::Run(request) if self.leads() => {
+                    let request = stranded.join(request);
+                    // Whoever asked is answered by the next leader, which may be this one.
+                    if self.turn(request).await == Outcome::Superseded {
+                        stranded.keep(request);
+                    }
+                }
+                Work::Run(request) => {
+                    let request = stranded.join(request);
+                    match self.stand_by(request).await {
+                        Ok(true) => {}
+                        Ok(false) => stranded.keep(request),
+                        Err(Stopped::Requested | Stopped::TimedOut { .. }) => return,
+                    }
+                }
             }
         }
     }
 
-    async fn turn(&mut self, request: Request) {
-        // A lead that was lost a second ago must not write any more.
-        if self.lead().await.is_err() {
-            return;
-        }
-        if !self.leader {
-            stand_by(request);
-            return;
-        }
+    fn leads(&self) -> bool {
+        self.lead.borrow().leading
+    }
+
+    async fn turn(&mut self, request: Request) -> Outcome {
         let config = Arc::clone(&self.config.borrow());
         let allowed = config.schedule.run_timeout;
         // Reading, then a commit: neither takes longer, unless something hangs.
@@ -116,22 +140,43 @@ impl<R: Runner> Turns<R> {
         let report = self.heartbeat.during(bound, self.runner.run(request, &stop)).await;
         self.board.run_ended(&report);
         log(&report);
+        report.outcome
     }
 
-    /// Asks who leads. Whoever becomes leader, at start too, has something to catch up on.
-    async fn lead(&mut self) -> Result<(), Stopped> {
-        let question = self.shutdown.unless_stopped(self.runner.lead());
-        let leader = self.heartbeat.during(LEAD_BOUND, question).await?;
-        if leader != self.leader {
-            tracing::info!(leader, "{}", if leader { "leading" } else { "standing by" });
-            let startup = self.config.borrow().schedule.startup;
-            if leader && startup {
-                self.requests.ask(Request { mode: Mode::Delta, trigger: Trigger::Startup });
+    /// Whoever begins to lead, at start too, has something to catch up on.
+    async fn lead_changed(&mut self, leads: bool) -> Result<(), Stopped> {
+        tracing::info!(leader = leads, "{}", if leads { "leading" } else { "standing by" });
+        if !leads {
+            return Ok(());
+        }
+        let question = self.shutdown.unless_stopped(self.runner.last_successes());
+        let last = self.heartbeat.during(ASK_BOUND, question).await?;
+        self.board.succeeded_before(&last);
+        self.last_success.send_replace(last);
+        if self.config.borrow().schedule.startup {
+            self.requests.ask(Request { mode: Mode::Delta, trigger: Trigger::Startup });
+        }
+        Ok(())
+    }
+
+    /// A standby passes on what people ask it for, and drops the rest: the leader has a
+    /// schedule of its own. Whether that is settled.
+    async fn stand_by(&mut self, request: Request) -> Result<bool, Stopped> {
+        let Request { mode, trigger } = request;
+        if matches!(trigger, Trigger::Schedule | Trigger::Startup) {
+            tracing::debug!(%mode, %trigger, "standing by, so no run");
+            return Ok(true);
+        }
+        let passing = self.shutdown.unless_stopped(self.runner.pass_on(request));
+        match self.heartbeat.during(ASK_BOUND, passing).await? {
+            Ok(()) => tracing::info!(%mode, %trigger, "standing by; the leader was asked"),
+            Err(refusal) => {
+                let why = Chain(&*refusal);
+                tracing::warn!(%mode, %trigger, "the leader could not be asked yet: {why}");
+                return Ok(false);
             }
         }
-        self.leader = leader;
-        self.board.leading(leader);
-        Ok(())
+        Ok(true)
     }
 
     /// Loads, validates and swaps the configuration as a whole, or keeps the old one.
@@ -173,20 +218,27 @@ impl<R: Runner> Turns<R> {
     }
 }
 
-/// A standby drops what it is asked: the leader has a schedule of its own. A person who
-/// signalled the wrong replica is told.
-fn stand_by(request: Request) {
-    let Request { mode, trigger } = request;
-    if trigger == Trigger::Schedule {
-        tracing::debug!(%mode, "standing by, so no run");
-    } else {
-        tracing::warn!(%mode, %trigger, "standing by, so no run; ask the replica that leads");
+/// What a standby could not pass on yet: tried again, or done here if it leads by then.
+#[derive(Default)]
+struct Stranded(Option<(Request, Instant)>);
+
+impl Stranded {
+    fn keep(&mut self, request: Request) {
+        self.0 = Some((request, Instant::now() + PASS_ON_EVERY));
+    }
+
+    fn due(&mut self) -> Option<Request> {
+        self.0.take_if(|(_, due)| *due <= Instant::now()).map(|(request, _)| request)
+    }
+
+    /// The one request that stands for both.
+    fn join(&mut self, request: Request) -> Request {
+        self.0.take().map_or(request, |(stranded, _)| stranded.merged(request))
     }
 }
 
 /// The one line about a run: ids and counts.
 fn log(report: &Report) {
-    use crate::reconcile::report::Outcome;
     let Report { run_id, mode, trigger, outcome, drift, withheld, reading, .. } = report;
     let seconds = (report.finished_at - report.started_at).as_seconds_f64();
     macro_rules! line {
@@ -205,6 +257,9 @@ fn log(report: &Report) {
             line!(error, failure = failure.kind, "the run failed: {}", failure.message);
         }
         (_, Outcome::Held) => line!(warn, "the run withheld removals until they are approved"),
+        (Some(failure), Outcome::Superseded) => {
+            line!(warn, failure = failure.kind, "the run was superseded: {}", failure.message);
+        }
         (_, Outcome::Superseded) => line!(warn, "another daemon was first, nothing was written"),
         (_, Outcome::Interrupted) => line!(info, "the run was given up for a stop"),
         _ => line!(info, "the run is complete"),

@@ -258,6 +258,7 @@ impl Graph {
 /// The process and its configuration.
 pub(super) struct Process {
     pub(super) leader: IntGauge,
+    pub(super) leader_epoch: IntGauge,
     pub(super) config_reload_success: IntGauge,
     pub(super) config_reload_time: Gauge,
     build_info: IntGaugeVec,
@@ -268,6 +269,10 @@ impl Process {
         let on = Registrar(registry);
         Ok(Self {
             leader: on.gauge("leader", "1 if this replica leads, 0 if it stands by.")?,
+            leader_epoch: on.gauge(
+                "leader_epoch",
+                "The epoch of the lead as this replica sees it, or 0 while it cannot tell.",
+            )?,
             config_reload_success: on.gauge(
                 "config_last_reload_successful",
                 "1 if the configuration that was last loaded is in use, 0 if it was refused.",

@@ -96,9 +96,10 @@ impl Metrics {
         self.runs.consecutive_failures.set(gauge(count));
     }
 
-    /// Whether this process leads.
-    pub fn leader(&self, leader: bool) {
+    /// Whether this process leads, and the epoch of whoever does, if that is known.
+    pub fn leader(&self, leader: bool, epoch: Option<i64>) {
         self.process.leader.set(i64::from(leader));
+        self.process.leader_epoch.set(epoch.unwrap_or(0));
     }
 
     /// A configuration is in use from now on.

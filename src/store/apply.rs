@@ -48,6 +48,9 @@ pub struct RunInfo {
     pub fingerprint: String,
     /// The generation the run started from; 0 before the first.
     pub generation: i64,
+    /// The epoch in which this daemon leads; `None` for a command, which only the
+    /// generation keeps from writing over what it has not seen.
+    pub epoch: Option<i64>,
     /// Graph's id of the last request.
     pub request_id: Option<String>,
 }
@@ -94,13 +97,17 @@ const OBSERVED_EDGES: Target =
     Target { name: "dirsync_observed_edges", key: &["group_id", "member_id"], set: &["is_group"] };
 
 impl Tx<'_> {
-    /// Makes sure that nobody committed since the run started, and that the database
-    /// is of this tenant. Call it first: it also keeps other runs out until the end.
+    /// Makes sure that nobody committed since the run started, that no other daemon leads
+    /// since, and that the database is of this tenant. Call it first: it also keeps other
+    /// runs, and a new leader, out until the end.
     ///
     /// # Errors
-    /// [`Error::Superseded`], [`Error::Tenant`].
+    /// [`Error::Superseded`], [`Error::Deposed`], [`Error::Tenant`].
     pub fn claim(&mut self, info: &RunInfo) -> Result<(), Error> {
         use diesel::connection::SimpleConnection;
+        if info.epoch.is_some() {
+            self.enter_fence()?;
+        }
         if super::types::is_postgres(self.conn) {
             // Unlike a query this takes no snapshot: what follows sees what the run that
             // was waited for committed.
@@ -108,6 +115,7 @@ impl Tx<'_> {
                 .batch_execute("LOCK TABLE dirsync_cursors IN EXCLUSIVE MODE")
                 .doing("waiting for another run")?;
         }
+        info.epoch.map_or(Ok(()), |epoch| self.pass_fence(epoch))?;
         let stored = self.cursor()?;
         let generation = stored.as_ref().map_or(0, |row| row.generation);
         stored.map_or(Ok(()), |row| row.require_tenant(&info.tenant_id))?;

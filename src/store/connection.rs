@@ -79,7 +79,7 @@ pub(super) struct Manager {
 /// A pool that connects when first asked, so that a database which is away delays
 /// nothing but its own use.
 pub(super) fn pool(settings: &Settings) -> Result<Connections, Error> {
-    let manager = Manager { settings: settings.clone(), backend: settings.backend()? };
+    let manager = Manager::new(settings)?;
     Ok(Pool::builder()
         .max_size(settings.pool_size)
         .min_idle(Some(0))
@@ -88,20 +88,52 @@ pub(super) fn pool(settings: &Settings) -> Result<Connections, Error> {
         .build_unchecked(manager))
 }
 
+/// How soon a peer that is gone without a word is noticed, here and by the server.
+#[derive(Clone, Copy, Debug)]
+struct Keepalives {
+    idle_seconds: u32,
+    interval_seconds: u32,
+    count: u32,
+}
+
+/// Of the pool's connections: half a minute.
+const UNHURRIED: Keepalives = Keepalives { idle_seconds: 10, interval_seconds: 5, count: 4 };
+/// Of the lead's: a standby waits for it.
+const PROMPT: Keepalives = Keepalives { idle_seconds: 2, interval_seconds: 1, count: 3 };
+
+impl Keepalives {
+    fn as_settings(self) -> String {
+        let Self { idle_seconds, interval_seconds, count } = self;
+        format!(
+            "SET tcp_keepalives_idle = {idle_seconds}; SET tcp_keepalives_interval = {interval_seconds}; SET tcp_keepalives_count = {count};"
+        )
+    }
+}
+
+/// No transaction of ours rests for so long while it plans; one that does has lost its
+/// process, and would keep all others out.
+const IDLE_TRANSACTION_MIN: Duration = Duration::from_mins(1);
+
 impl Manager {
-    fn open(&self) -> ConnectionResult<Conn> {
+    pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self { settings: settings.clone(), backend: settings.backend()? })
+    }
+
+    pub(super) fn open(&self) -> ConnectionResult<Conn> {
         let url = self.settings.url.expose_secret();
         match self.backend {
             Backend::Postgres => {
-                let mut conn = PgConnection::establish(&self.bounded(url))?;
                 let Settings { statement_timeout, lock_timeout, .. } = &self.settings;
+                let mut conn = self.dial_within(*statement_timeout, UNHURRIED)?;
                 let set = format!(
-                    "SET statement_timeout = {}; SET lock_timeout = {}; SET application_name = 'nexus-dirsync'; SET timezone = 'UTC'; SET client_min_messages = warning;",
+                    "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET application_name = 'nexus-dirsync'; SET timezone = 'UTC'; SET client_min_messages = warning; {}",
                     statement_timeout.as_millis(),
                     lock_timeout.as_millis(),
+                    IDLE_TRANSACTION_MIN.max(*statement_timeout).as_millis(),
+                    UNHURRIED.as_settings(),
                 );
                 conn.batch_execute(&set).map_err(ConnectionError::CouldntSetupConfiguration)?;
-                Ok(Conn::Postgres(conn))
+                Ok(conn)
             }
             Backend::Sqlite => {
                 let path = url.strip_prefix("sqlite://").unwrap_or(url);
@@ -118,18 +150,38 @@ impl Manager {
 }
 
 impl Manager {
+    /// A connection for the lead: whoever is at its other end must answer soon.
+    pub(super) fn dial(&self, patience: Duration) -> ConnectionResult<Conn> {
+        let mut conn = self.dial_within(patience, PROMPT)?;
+        conn.batch_execute(&PROMPT.as_settings())
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok(conn)
+    }
+
+    /// A connection in which nothing was set.
+    pub(super) fn dial_plainly(&self) -> ConnectionResult<Conn> {
+        self.dial_within(self.settings.statement_timeout, UNHURRIED)
+    }
+
+    fn dial_within(&self, unheard: Duration, keepalives: Keepalives) -> ConnectionResult<Conn> {
+        let url = self.bounded(unheard, keepalives);
+        PgConnection::establish(&url).map(Conn::Postgres)
+    }
+
     /// The URL with bounds on waiting for a server that does not answer: libpq has
     /// none of its own. What the URL says itself is left as it is.
-    fn bounded(&self, url: &str) -> String {
-        let Settings { connect_timeout, statement_timeout, .. } = &self.settings;
+    fn bounded(&self, unheard: Duration, keepalives: Keepalives) -> String {
         let bounds = [
             // libpq takes whole seconds, and reads 1 as 2.
-            ("connect_timeout", connect_timeout.as_secs().max(2).to_string()),
-            ("tcp_user_timeout", statement_timeout.as_millis().to_string()),
+            ("connect_timeout", self.settings.connect_timeout.as_secs().max(2).to_string()),
+            ("tcp_user_timeout", unheard.as_millis().to_string()),
+            ("keepalives_idle", keepalives.idle_seconds.to_string()),
+            ("keepalives_interval", keepalives.interval_seconds.to_string()),
+            ("keepalives_count", keepalives.count.to_string()),
         ];
-        let mut bounded = url.to_owned();
+        let mut bounded = self.settings.url.expose_secret().to_owned();
         for (name, value) in bounds {
-            if !url.contains(name) {
+            if !bounded.contains(name) {
                 let separator = if bounded.contains('?') { '&' } else { '?' };
                 bounded = format!("{bounded}{separator}{name}={value}");
             }
@@ -173,7 +225,7 @@ impl Conn {
 
 /// Why a connection cannot be had, in the database's own words.
 pub(super) fn explain(settings: &Settings) -> Option<Box<dyn std::error::Error + Send + Sync>> {
-    let manager = Manager { settings: settings.clone(), backend: settings.backend().ok()? };
+    let manager = Manager::new(settings).ok()?;
     let error = manager.open().err()?;
     Some(Box::new(error))
 }

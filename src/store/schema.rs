@@ -142,6 +142,19 @@ diesel::table! {
     use crate::store::types::{IdSql, TimeSql};
     dirsync_registry_bindings (kind, name) { kind -> Text, name -> Text, object_id -> IdSql, bound_at -> TimeSql, }
 }
+diesel::table! {
+    use diesel::sql_types::{BigInt, Integer, Text};
+    use crate::store::types::TimeSql;
+    dirsync_leader (id) { id -> Integer, epoch -> BigInt, holder -> Text, since -> TimeSql, }
+}
+diesel::table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::store::types::{IdSql, TimeSql};
+    dirsync_requests (id) {
+        id -> BigInt, mode -> Text, trigger -> Text, requested_by -> Text, requested_at -> TimeSql,
+        taken_at -> Nullable<TimeSql>, run_id -> Nullable<IdSql>,
+    }
+}
 
 diesel::allow_tables_to_appear_in_same_query!(
     users,

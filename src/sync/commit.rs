@@ -6,7 +6,7 @@ use std::time::Instant;
 use chrono::{DateTime, SubsecRound, Utc};
 
 use super::observe::Observation;
-use super::{Done, Error, Run, Settings, Sync, report};
+use super::{Done, Error, Mandate, Run, Settings, Sync, report};
 use crate::directory::Mode;
 use crate::reconcile::fold::{Moved, fold};
 use crate::reconcile::guard::{self, Answer, Context, Demand, Held, Trip, Verdict};
@@ -41,7 +41,8 @@ struct Committing<'s> {
 impl Committing<'_> {
     fn run(&self, tx: &mut Tx<'_>, mut observation: Observation) -> Result<Done, store::Error> {
         let request_id = observation.request_id.take();
-        let info = self.info(observation.mode, observation.generation, request_id);
+        let mandate = std::mem::take(&mut observation.mandate);
+        let info = self.info(observation.mode, observation.generation, request_id, &mandate);
         tx.claim(&info)?;
         let everything = observation.question.everything;
         if !everything {
@@ -108,6 +109,7 @@ impl Committing<'_> {
             failure: None,
         };
         tx.record_run(&report::row(&report))?;
+        tx.take_requests(&mandate.requests, self.run.id, self.run.started_at)?;
         let held_plan = held_plan.map(|hash| tx.plan(&hash)).transpose()?.flatten();
         Ok(Done { report, plan, world, verdict, held_plan })
     }
@@ -195,7 +197,13 @@ impl Committing<'_> {
         Ok((tx.world(observed, &moved, question)?, drift))
     }
 
-    fn info(&self, mode: Mode, generation: i64, request_id: Option<String>) -> RunInfo {
+    fn info(
+        &self,
+        mode: Mode,
+        generation: i64,
+        request_id: Option<String>,
+        mandate: &Mandate,
+    ) -> RunInfo {
         RunInfo {
             id: self.run.id,
             mode,
@@ -205,6 +213,7 @@ impl Committing<'_> {
             endpoint: self.settings.endpoint.clone(),
             fingerprint: self.settings.fingerprint(),
             generation,
+            epoch: mandate.epoch,
             request_id,
         }
     }
@@ -224,6 +233,7 @@ impl Committing<'_> {
             let limit = self.run.started_at - self.settings.findings_retention;
             tx.prune_findings(limit)?;
             tx.prune_runs(limit)?;
+            tx.prune_requests(limit)?;
             tx.prune_plans(limit)?;
         }
         Ok(())

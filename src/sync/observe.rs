@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
-use super::{Error, Run, Sync};
+use super::{Error, Mandate, Run, Sync};
 use crate::directory::{Cursor, Mode, Seen, fold_case};
 use crate::graph::{self, GoneSince, ObjectKind, Tally};
 use crate::reconcile::fold::{Admission, Part, Scope};
@@ -47,6 +47,16 @@ pub struct Observation {
     pub(super) request_id: Option<String>,
     /// Why this run may take nothing away unasked, if so.
     pub(super) rehearsal: Option<Trip>,
+    /// On whose behalf it will be committed.
+    pub(super) mandate: Mandate,
+}
+
+impl Observation {
+    /// The same, to be committed on behalf of a leader.
+    #[must_use]
+    pub fn under(self, mandate: Mandate) -> Self {
+        Self { mandate, ..self }
+    }
 }
 
 /// See [`Sync::observe`].
@@ -81,6 +91,7 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         seconds: timer.elapsed(),
         notes,
         request_id: sync.directory.last_request_id(),
+        mandate: Mandate::default(),
         rehearsal: rehearsal(sync, &start),
     })
 }

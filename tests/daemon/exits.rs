@@ -66,6 +66,16 @@ fn a_wrong_command_line_is_told_with_usage() {
     }
 }
 
+#[test]
+fn the_version_is_told_with_the_revision() {
+    for command in [&["--version"][..], &["run", "--version"]] {
+        let output = binary().args(command).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let expected = format!("{} ({})", nexus_dirsync::VERSION, nexus_dirsync::REVISION);
+        assert_eq!((output.status.code(), told.contains(&expected)), (Some(0), true), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_bad_configuration_is_refused_by_every_key() {
     let stage = Stage::new(On::Sqlite, small(50)).await;

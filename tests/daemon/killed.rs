@@ -95,19 +95,25 @@ async fn kill_in_commit(stage: &Stage, mut daemon: Daemon, mut latch: Latch) {
 #[tokio::test]
 async fn a_kill_in_the_middle_of_a_commit_leaves_nothing_behind() {
     let stage = Stage::new(On::Postgres, small(10)).await;
-    let empty = stage.sql().dump();
+    let written = || {
+        let mut dump = stage.sql().dump();
+        // Who led is no part of what a run writes.
+        dump.remove("dirsync_leader");
+        dump
+    };
+    let empty = written();
     let latch = Latch::close(&stage);
     kill_in_commit(&stage, stage.start().await, latch).await;
-    assert_eq!(stage.sql().dump(), empty, "a first run, killed");
+    assert_eq!(written(), empty, "a first run, killed");
 
     let daemon = stage.start().await;
     daemon.first_run().await;
-    let before = stage.sql().dump();
+    let before = written();
     stage.edit(10, 20);
     let latch = Latch::close(&stage);
     daemon.signal(Signal::USR1);
     kill_in_commit(&stage, daemon, latch).await;
-    assert_eq!(stage.sql().dump(), before, "a delta run, killed");
+    assert_eq!(written(), before, "a delta run, killed");
 
     let daemon = stage.start().await;
     assert_eq!(daemon.first_run().await.outcome, "applied");

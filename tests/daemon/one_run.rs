@@ -37,11 +37,9 @@ async fn sync_mirrors_and_a_dry_run_writes_nothing() {
 #[tokio::test]
 async fn resync_and_status_talk_to_the_running_daemon() {
     let stage = Stage::new(On::Sqlite, small(61)).await;
-    for args in [&["resync"][..], &["status"]] {
-        let told = stage.tell(args).await;
-        assert_eq!(told.code, 1, "{told:?}");
-        assert!(told.err.contains("no daemon answers"), "{told:?}");
-    }
+    let told = stage.tell(&["status"]).await;
+    assert_eq!(told.code, 1, "{told:?}");
+    assert!(told.err.contains("no daemon answers"), "{told:?}");
     let daemon = stage.start().await;
     daemon.first_run().await;
     for (args, mode) in [(&["resync"][..], "delta"), (&["resync", "--full"], "full")] {

@@ -1,12 +1,14 @@
 //! Graph or the database away: the process stays, says so, and recovers by itself.
 
 use graph_simulator::{Effect, Expiry, Fault};
+use nexus_dirsync::daemon::Status;
 use rustix::process::Signal;
 
 use crate::killed::Latch;
 use crate::process::run_ids;
-use crate::stage::{Stage, guarded, small};
-use crate::support::postgres::Cluster;
+use crate::stage::{Stage, guarded, small, until};
+use crate::support::postgres::{self, Cluster};
+use crate::support::proxy::{Proxy, Upstream};
 use crate::support::world::{Database, On};
 
 #[tokio::test]
@@ -68,14 +70,17 @@ async fn a_database_that_goes_away_is_waited_for() {
     daemon.until_code("/readyz", 200).await;
     stage.edit(42, 10);
 
+    let known = run_ids(&daemon.status().await);
     cluster.stop();
     daemon.until_code("/readyz", 503).await;
     assert_eq!(daemon.code("/livez").await, 200);
-    let run = daemon.turn(Signal::USR1).await;
-    assert_eq!(
-        (run.outcome.as_str(), run.failure.as_deref()),
-        ("failed", Some("database_unreachable"))
-    );
+    daemon.until_status("it stops leading", |status| !status.leader).await;
+    daemon.signal(Signal::USR2);
+    let kept = async || {
+        let told = daemon.said("WARN", "the leader could not be asked yet");
+        (!told.is_empty()).then_some(())
+    };
+    until("the signal is kept for later", kept).await;
     let told = stage.tell(&["check"]).await;
     assert_eq!(told.code, 1);
     assert!(told.out.contains("WRONG database: the database cannot be reached"), "{told:?}");
@@ -84,7 +89,11 @@ async fn a_database_that_goes_away_is_waited_for() {
 
     cluster.restart();
     daemon.until_code("/readyz", 200).await;
-    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "applied");
+    let run = daemon.run_unlike(&known).await;
+    assert_eq!(run.outcome, "applied", "nobody had to ask again");
+    let full = |status: &Status| status.last.get("full").is_some_and(|run| run.trigger == "signal");
+    daemon.until_status("what was asked meanwhile is done", full).await;
+    assert_eq!(daemon.metric("dirsync_leader_epoch").await, 1, "nobody led in between");
     stage.assert_converged().await;
     daemon.stop().await;
 }
@@ -104,12 +113,28 @@ async fn a_daemon_that_starts_without_its_database_comes_up_with_it() {
 
     stage.set("database.connect_timeout", "2s");
     let daemon = stage.start().await;
-    assert_eq!(daemon.first_run().await.outcome, "failed");
     assert_eq!((daemon.code("/livez").await, daemon.code("/readyz").await), (200, 503));
     cluster.restart();
     daemon.until_code("/readyz", 200).await;
-    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "applied");
+    assert_eq!(daemon.first_run().await.outcome, "applied");
     stage.assert_converged().await;
+    daemon.stop().await;
+}
+
+/// Questions that are never answered keep neither the loop nor the end of the process.
+#[tokio::test]
+async fn a_database_that_falls_silent_keeps_no_daemon_from_stopping() {
+    let stage = Stage::new(On::Postgres, small(48)).await;
+    let proxy = Proxy::start(Upstream::Unix(postgres::socket()));
+    let database = stage.world.database.url.rsplit('/').next().unwrap();
+    stage.set("database.url", &format!("postgres://postgres@{}/{database}", proxy.address()));
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    daemon.until_code("/readyz", 200).await;
+    proxy.stall();
+    daemon.until_code("/readyz", 503).await;
+    daemon.until_status("it stops leading", |status| !status.leader).await;
+    assert_eq!(daemon.code("/livez").await, 200);
     daemon.stop().await;
 }
 

@@ -83,7 +83,7 @@ async fn a_plan_is_shown_approved_and_carried_out_by_the_daemon() {
 
         let known = crate::process::run_ids(&daemon.status().await);
         let told = stage.ask(&["plans", "approve", &hash, "--by", &admin.to_uppercase()]).await;
-        assert!(told.contains("the daemon reads the directory again"), "{told}");
+        assert!(told.contains("reads the directory again"), "{told}");
         assert_eq!(daemon.run_unlike(&known).await.outcome, "applied", "{on:?}");
         stage.assert_converged().await;
         assert_eq!(stage.ask(&["plans", "list"]).await.trim(), "nothing is held");

@@ -192,6 +192,38 @@ impl Stage {
         Daemon::new(child, &self.listen(), err)
     }
 
+    /// Starts a replica: the daemon under a name and an address of its own, and with what
+    /// `environment` sets besides.
+    pub async fn replica(&self, name: &str, environment: &[(&str, &str)]) -> Daemon {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let (mut command, _, err) = self.prepare(name);
+        command
+            .env("DIRSYNC__HTTP__LISTEN", &listen)
+            .env("DIRSYNC__LEADER__INSTANCE", name)
+            .envs(environment.iter().copied());
+        let daemon = Daemon::new(command.arg("run").spawn().unwrap(), &listen, err);
+        daemon.until_serving().await;
+        daemon
+    }
+
+    /// Starts the daemon as a child of another program.
+    pub fn spawn_under(&self, program: &[&str]) -> Daemon {
+        let (daemon, _, err) = self.prepare("run");
+        let mut command = Command::new(program[0]);
+        command
+            .args(&program[1..])
+            .arg(daemon.get_program())
+            .args(daemon.get_args())
+            .arg("run")
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::options().append(true).open(&err).unwrap());
+        Daemon::new(command.spawn().unwrap(), &self.listen(), err)
+    }
+
     /// Starts any command in the background.
     pub fn begin(&self, args: &[&str]) -> Daemon {
         let (mut command, _, err) = self.prepare(args[0]);
@@ -239,7 +271,7 @@ pub fn binary() -> Command {
 
 /// Below the range from which the system hands out ports, so that nobody takes it
 /// between this look and the daemon's.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 200).unwrap() * 100;
     (0..20_000)

@@ -13,6 +13,7 @@ mod cursor;
 mod forgetting;
 mod guard;
 mod history;
+mod lead;
 mod model;
 mod people;
 mod plans;

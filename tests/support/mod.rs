@@ -10,5 +10,6 @@
 pub mod company;
 pub mod platform;
 pub mod postgres;
+pub mod proxy;
 pub mod sql;
 pub mod world;

@@ -29,6 +29,11 @@ pub fn database() -> String {
     cluster.url(&name)
 }
 
+/// The socket of the cluster that [`database`] makes databases in.
+pub fn socket() -> PathBuf {
+    CLUSTER.get_or_init(Cluster::start).socket()
+}
+
 /// Where the server's programs are: `PG_BIN`, the PATH, or Debian's place.
 pub fn programs() -> PathBuf {
     let candidates = std::env::var_os("PG_BIN").map(PathBuf::from).into_iter();
@@ -48,7 +53,7 @@ pub fn programs() -> PathBuf {
 }
 
 /// The user to run as: ourselves, or an unprivileged one if we are root.
-fn unprivileged() -> Option<(u32, u32)> {
+pub fn unprivileged() -> Option<(u32, u32)> {
     if std::fs::metadata("/proc/self").ok()?.uid() != 0 {
         return None;
     }
@@ -118,6 +123,11 @@ impl Cluster {
         let (data, socket) = (self.dir.path().join("data"), self.dir.path().join("socket"));
         self.server = guarded(&Command::new(programs().join("postgres")), &data, &socket);
         self.wait(&socket.join(".s.PGSQL.5432"));
+    }
+
+    /// The server's socket, for a proxy in front of it.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("socket/.s.PGSQL.5432")
     }
 
     pub fn url(&self, database: &str) -> String {

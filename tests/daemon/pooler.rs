@@ -1,0 +1,104 @@
+//! PgBouncer before the database: refused where sessions do not last, else as good as none.
+
+use std::fs;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::stage::{Stage, free_port, small, until};
+use crate::support::postgres;
+use crate::support::world::On;
+
+struct Pooler {
+    process: Child,
+    port: u16,
+    _dir: TempDir,
+}
+
+impl Pooler {
+    /// `None`, and a line that says so, where PgBouncer is not installed.
+    async fn start(mode: &str, settings: &str) -> Option<Self> {
+        let places = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
+        let Some(program) = places.iter().find(|place| fs::metadata(place).is_ok()) else {
+            println!("SKIPPED: PgBouncer is not installed (Debian: apt-get install pgbouncer)");
+            return None;
+        };
+        let dir = tempfile::Builder::new().prefix("dirsync-pool").tempdir_in("/tmp").unwrap();
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let (socket, port) = (postgres::socket(), free_port());
+        let config = format!(
+            "[databases]\n* = host={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n\
+             {settings}\n",
+            socket.parent().unwrap().display()
+        );
+        fs::write(dir.path().join("pgbouncer.ini"), config).unwrap();
+        let mut command = Command::new(program);
+        if let Some((uid, gid)) = postgres::unprivileged() {
+            command.uid(uid).gid(gid);
+        }
+        command.arg(dir.path().join("pgbouncer.ini")).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().unwrap();
+        let serves = async || TcpStream::connect(("127.0.0.1", port)).ok().map(drop);
+        until("PgBouncer serves", serves).await;
+        Some(Self { process, port, _dir: dir })
+    }
+
+    /// Sends the stage's database through it.
+    fn stand_before(&self, stage: &Stage) {
+        let database = stage.world.database.url.rsplit('/').next().unwrap();
+        let url = format!("postgres://postgres@127.0.0.1:{}/{database}", self.port);
+        stage.set("database.url", &url);
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_pool_of_transactions_is_refused_with_the_remedy() {
+    for settings in ["", "server_round_robin = 1", "default_pool_size = 1\nquery_wait_timeout = 5"]
+    {
+        let Some(pooler) = Pooler::start("transaction", settings).await else { return };
+        let stage = Stage::new(On::Postgres, small(130)).await;
+        pooler.stand_before(&stage);
+        for command in ["run", "sync"] {
+            let told = stage.tell(&[command]).await;
+            assert_eq!(told.code, 2, "{settings} {command}: {told:?}");
+            for part in ["pool_mode = transaction", "database.url", "pool_mode = session"] {
+                assert!(told.err.contains(part), "{settings} {command}: {part} in {told:?}");
+            }
+        }
+        let told = stage.tell(&["check"]).await;
+        assert_eq!(told.code, 1, "{told:?}");
+        assert!(told.out.contains("pool_mode = session"), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pool_of_sessions_is_as_good_as_none() {
+    let Some(pooler) = Pooler::start("session", "").await else { return };
+    let stage = Stage::new(On::Postgres, small(131)).await;
+    pooler.stand_before(&stage);
+    let mut one = stage.replica("one", &[]).await;
+    assert_eq!(one.first_run().await.outcome, "applied");
+    let two = stage.replica("two", &[]).await;
+    two.until_led_by("one").await;
+    stage.edit(131, 10);
+    one.kill();
+    two.until_leading().await;
+    assert_eq!(two.first_run().await.outcome, "applied");
+    assert_eq!(two.turn(Signal::USR2).await.outcome, "unchanged");
+    stage.ask(&["sync"]).await;
+    stage.assert_converged().await;
+    two.stop().await;
+}
