@@ -188,6 +188,11 @@ impl Service {
         self
     }
 
+    /// Shows when the credential ends: its files may have been replaced since last time.
+    pub async fn look_at_credential(&self) {
+        self.metrics.credential_expiry(self.sync.credential_expires_at().await);
+    }
+
     async fn attempt(&self, run: Run, stop: &Shutdown) -> Result<Report, Setback> {
         let observation = stop.unless_stopped(self.sync.observe(run)).await??;
         let done = self.sync.commit(run, observation, false).await?;
@@ -230,6 +235,7 @@ enum Setback {
 impl Runner for Service {
     async fn run(&mut self, request: Request, stop: &Shutdown) -> Report {
         let run = Sync::begin(request.mode, request.trigger);
+        self.look_at_credential().await;
         let mut attempt = 1;
         loop {
             match self.attempt(run, stop).await {
@@ -250,6 +256,12 @@ impl Runner for Service {
         self.sync = Sync::new(self.sync.store().clone(), directory, settings);
         Ok(())
     }
+}
+
+/// When the run began whose delta links are stored, as the database tells; `None` where
+/// it cannot be asked yet.
+pub async fn cursor_moved_at(store: &Store) -> Option<DateTime<Utc>> {
+    store.read(|tx| tx.cursor_moved_at()).await.unwrap_or_default()
 }
 
 /// When a run of each mode last succeeded, as the database tells; empty where it

@@ -9,6 +9,7 @@ mod audit;
 mod bulk;
 mod connection;
 mod findings;
+mod linked;
 mod load;
 mod lookup;
 mod migrate;
@@ -29,7 +30,7 @@ use connection::{Conn, Connections, Pooled};
 pub use access::{AccessPath, AccessRow, Decided};
 pub use apply::{Applied, RunInfo};
 pub use audit::{AuditEntry, Divergence, Replay, Verification};
-pub use connection::{Backend, Settings};
+pub use connection::{Backend, PoolUse, Settings};
 pub use load::{CursorRow, Start, Which};
 pub use migrate::SchemaState;
 pub use runs::RunRow;
@@ -312,6 +313,13 @@ impl Store {
     /// Takes the newest migration back; refuses to drop the client's tables while they hold rows.
     pub async fn revert(&self) -> Result<String, Error> {
         self.blocking(|store| migrate::revert(&mut *store.connect()?)).await
+    }
+
+    /// How many connections there are and how many of them are at work. Asks no server.
+    pub fn pool_use(&self) -> PoolUse {
+        let state = self.pool.state();
+        let idle = u64::from(state.idle_connections);
+        PoolUse { idle, in_use: u64::from(state.connections).saturating_sub(idle) }
     }
 
     fn connect(&self) -> Result<Pooled, Error> {

@@ -150,6 +150,12 @@ impl Sync {
         self.directory.tally()
     }
 
+    /// When the certificate ends by which the daemon proves who it is; `None` where it has
+    /// none, or none that can be read.
+    pub async fn credential_expires_at(&self) -> Option<DateTime<Utc>> {
+        self.directory.credential_expires_at().await
+    }
+
     /// Begins a run: gives it an id and a time. The only place that asks the clock.
     pub fn begin(mode: Mode, trigger: Trigger) -> Run {
         let started_at = Utc::now().trunc_subsecs(6);
@@ -186,6 +192,8 @@ impl Sync {
             totals: None,
             reading: crate::reconcile::report::Reading::default(),
             phases: BTreeMap::<Phase, Duration>::new(),
+            reset: None,
+            linked_groups: BTreeMap::new(),
             findings: BTreeMap::new(),
             failure,
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nexus_dirsync::config::Http;
 use nexus_dirsync::daemon::{Board, Clock, Heartbeat, Shutdown, Status, Stopper};
-use nexus_dirsync::http::{self, Readiness, Site};
+use nexus_dirsync::http::{self, Readiness, Site, Unready};
 use nexus_dirsync::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +23,7 @@ struct Server {
     asked: Arc<AtomicUsize>,
 }
 
-async fn start(ready: Result<(), String>) -> Server {
+async fn start(ready: Result<(), Unready>) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = listener.local_addr().expect("an address");
     let limits = Http {
@@ -97,7 +97,7 @@ async fn status_can_be_read_back() {
 
 #[tokio::test]
 async fn readiness_says_what_is_missing_and_is_not_asked_for_each_probe() {
-    let server = start(Err("the database is unreachable".to_owned())).await;
+    let server = start(Err(Unready::Database("the database is unreachable".to_owned()))).await;
     for _ in 0..5 {
         let answer = server.get("/readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");

@@ -73,6 +73,8 @@ fn report(request: Request, outcome: Outcome, failure: Option<String>) -> Report
         withheld: Removals::default(),
         totals: None,
         reading: Reading::default(),
+        reset: None,
+        linked_groups: BTreeMap::new(),
         phases: BTreeMap::new(),
         findings: BTreeMap::new(),
         failure: failure.map(|message| Failure { kind: "stopped", message }),

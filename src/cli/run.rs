@@ -6,10 +6,10 @@ use super::{Context, Exit, failed, unusable};
 use crate::chain::Chain;
 use crate::config::Config;
 use crate::daemon::{Daemon, Signals};
-use crate::http::Readiness;
+use crate::http::{Readiness, Unready};
 use crate::metrics::Metrics;
 use crate::service::{self, OnDone, Service, Watch};
-use crate::store::Store;
+use crate::store::{self, PoolUse, Store};
 use crate::telemetry::Telemetry;
 
 /// Runs until a signal asks for a stop.
@@ -58,7 +58,16 @@ pub async fn serve(
         Err(error) => tracing::warn!("not ready: {}", Chain(&error)),
     }
     let last_success = service::last_successes(&store).await;
+    if let Some(time) = service::cursor_moved_at(&store).await {
+        metrics.delta_tokens(time);
+    }
+    let pool = store.clone();
+    metrics.watch_pool(move || {
+        let PoolUse { idle, in_use } = pool.pool_use();
+        (idle, in_use)
+    });
     let mut runner = Service::new(sync, Arc::clone(&metrics));
+    runner.look_at_credential().await;
     if let Some(on_done) = on_done {
         runner = runner.watched(on_done);
     }
@@ -83,6 +92,11 @@ pub async fn serve(
 fn readiness(store: Store) -> Readiness {
     Readiness::new(move || {
         let store = store.clone();
-        async move { store.ready().await.map_err(|error| error.to_string()) }
+        async move {
+            store.ready().await.map_err(|error| match &error {
+                store::Error::Schema(_) => Unready::Other(error.to_string()),
+                _ => Unready::Database(error.to_string()),
+            })
+        }
     })
 }

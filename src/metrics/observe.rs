@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::families::{MODES, UNITS};
+use super::families::{MODES, STREAMS, UNITS};
 use super::{ENDPOINTS, Metrics, RETRY_REASONS, closed, seconds};
 use crate::directory::Mode;
-use crate::reconcile::report::{FindingKind, Removals, Report, Totals};
+use crate::reconcile::report::{FindingKind, LinkedGroup, Removals, Report, Totals};
 
 impl Metrics {
     /// A run begins.
@@ -34,6 +34,8 @@ impl Metrics {
             totals,
             reading: _,
             phases,
+            reset,
+            linked_groups,
             findings,
             failure: _,
         } = report;
@@ -58,6 +60,14 @@ impl Metrics {
         }
         runs.last_success.with_label_values(&[mode_label]).set(seconds(*finished_at));
         self.withheld(*withheld);
+        self.delta_tokens(*started_at);
+        if let Some(reason) = reset {
+            runs.cursor_resets.with_label_values(&[reason.label()]).inc();
+        }
+        for state in LinkedGroup::ALL {
+            let groups = linked_groups.get(state).copied().unwrap_or(0);
+            runs.linked_groups.with_label_values(&[state.label()]).set(gauge(groups));
+        }
         for kind in FindingKind::ALL {
             let open = findings.get(kind).copied().unwrap_or(0);
             runs.findings.with_label_values(&[kind.label()]).set(gauge(open));
@@ -73,6 +83,24 @@ impl Metrics {
         for (mode, time) in times {
             self.runs.last_success.with_label_values(&[mode.label()]).set(seconds(*time));
         }
+    }
+
+    /// When the run began whose delta links are stored: each run that commits follows
+    /// both streams to their end and stores both.
+    pub fn delta_tokens(&self, time: DateTime<Utc>) {
+        for stream in STREAMS {
+            self.runs.delta_token.with_label_values(&[stream]).set(seconds(time));
+        }
+    }
+
+    /// Whether the database answered when it was last asked.
+    pub fn database_up(&self, up: bool) {
+        self.database.up.set(i64::from(up));
+    }
+
+    /// When the client certificate ends, where there is one.
+    pub fn credential_expiry(&self, time: Option<DateTime<Utc>>) {
+        self.process.credential_expiry.set(time.map_or(0.0, seconds));
     }
 
     /// When each mode is due next.
@@ -134,6 +162,12 @@ impl Metrics {
     /// Graph reported how much of the quota is used: above 1 it throttles.
     pub fn graph_throttle_ratio(&self, ratio: f64) {
         self.graph.throttle_ratio.set(ratio);
+    }
+
+    pub(super) fn pool_connections(&self, idle: u64, in_use: u64) {
+        let pool = &self.database.pool;
+        pool.with_label_values(&["idle"]).set(gauge(idle));
+        pool.with_label_values(&["in_use"]).set(gauge(in_use));
     }
 
     fn objects(&self, Totals { users, groups, memberships }: Totals) {

@@ -48,7 +48,8 @@ impl Committing<'_> {
         }
         let timer = Instant::now();
         let (mut world, drift) = self.load(tx, &mut observation)?;
-        let Observation { mode, generation, cursor, reading, seconds, notes, .. } = observation;
+        let Observation { mode, generation, cursor, reading, seconds, notes, reset, .. } =
+            observation;
         let mut phases =
             BTreeMap::from([(Phase::Observe, seconds), (Phase::Load, timer.elapsed())]);
 
@@ -89,6 +90,8 @@ impl Committing<'_> {
             totals: Some(totals),
             reading,
             phases,
+            reset,
+            linked_groups: tx.count_linked_groups()?,
             findings: tx.count_findings()?,
             failure: None,
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::reconcile::report::Report;
+use crate::reconcile::report::{CursorReset, Report};
 use crate::store::RunRow;
 
 /// Counts by `entity.action`.
@@ -28,11 +28,15 @@ pub fn as_json(report: &Report) -> Value {
         totals,
         reading,
         phases,
+        reset,
+        linked_groups,
         findings,
         failure,
     } = report;
     let phases: BTreeMap<&str, f64> =
         phases.iter().map(|(phase, time)| (phase.label(), time.as_secs_f64())).collect();
+    let linked_groups: BTreeMap<&str, u64> =
+        linked_groups.iter().map(|(state, count)| (state.label(), *count)).collect();
     let findings: BTreeMap<&str, u64> =
         findings.iter().map(|(kind, count)| (kind.label(), *count)).collect();
     json!({
@@ -59,6 +63,8 @@ pub fn as_json(report: &Report) -> Value {
             "waited_seconds": reading.waited_seconds,
         },
         "phase_seconds": phases,
+        "cursor_reset": reset.map(CursorReset::label),
+        "linked_groups": linked_groups,
         "findings": findings,
         "failure": failure.as_ref().map(|failure| json!({
             "kind": failure.kind, "message": failure.message,

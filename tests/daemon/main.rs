@@ -21,6 +21,7 @@ mod beside;
 mod check;
 mod exits;
 mod killed;
+mod metrics;
 mod mirror;
 mod one_run;
 mod outages;

@@ -96,9 +96,18 @@ impl Daemon {
 
     /// The value of one line of `/metrics`, named with its labels.
     pub async fn metric(&self, name: &str) -> u64 {
+        self.number(name).await.parse().unwrap()
+    }
+
+    /// The same for numbers that are not whole.
+    pub async fn value(&self, name: &str) -> f64 {
+        self.number(name).await.parse().unwrap()
+    }
+
+    async fn number(&self, name: &str) -> String {
         let (_, body) = self.get("/metrics").await.expect("/metrics is served");
         let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("{name} in\n{body}")).parse().unwrap()
+        line.unwrap_or_else(|| panic!("{name} in\n{body}")).to_owned()
     }
 
     pub async fn until_status(&self, what: &str, test: impl Fn(&Status) -> bool) -> Status {

@@ -10,6 +10,7 @@ mod atomic;
 mod cursor;
 mod guard;
 mod history;
+mod linked;
 mod model;
 mod people;
 mod registry;
