@@ -27,4 +27,5 @@ mod one_run;
 mod outages;
 mod registry;
 mod reload;
+mod roles;
 mod signals;

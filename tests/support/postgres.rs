@@ -121,8 +121,13 @@ impl Cluster {
     }
 
     pub fn url(&self, database: &str) -> String {
+        self.url_of("postgres", database)
+    }
+
+    /// The URL by which a role connects.
+    pub fn url_of(&self, role: &str, database: &str) -> String {
         let socket = self.dir.path().join("socket").display().to_string().replace('/', "%2F");
-        format!("postgres://postgres@{socket}/{database}")
+        format!("postgres://{role}@{socket}/{database}")
     }
 
     pub fn psql(&self, database: &str, sql: &str) {
