@@ -12,6 +12,7 @@ mod problem;
 mod reader;
 mod secret;
 mod settings;
+mod transport;
 mod values;
 
 use std::path::PathBuf;
@@ -68,7 +69,7 @@ impl Config {
         let mut from = Reader::new(Layers::collect(sources));
         let mut warnings = Vec::new();
         let config = Self {
-            database: Database::read(&mut from, &mut warnings),
+            database: Database::read(&mut from, sources, &mut warnings),
             graph: Graph::read(&mut from),
             identity: Identity::read(&mut from, sources, &mut warnings),
             schedule: Schedule::read(&mut from),

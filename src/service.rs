@@ -258,15 +258,20 @@ impl Runner for Service {
     }
 }
 
-/// When the run began whose delta links are stored, as the database tells; `None` where
-/// it cannot be asked yet.
-pub async fn cursor_moved_at(store: &Store) -> Option<DateTime<Utc>> {
-    store.read(|tx| tx.cursor_moved_at()).await.unwrap_or_default()
+/// What the database knows of runs before this process.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// When a run of each mode last succeeded.
+    pub last_success: BTreeMap<Mode, DateTime<Utc>>,
+    /// When the run began whose delta links are stored.
+    pub cursor_moved_at: Option<DateTime<Utc>>,
 }
 
-/// When a run of each mode last succeeded, as the database tells; empty where it
-/// cannot be asked yet.
-pub async fn last_successes(store: &Store) -> BTreeMap<Mode, DateTime<Utc>> {
-    let rows = store.read(|tx| tx.last_successes()).await.unwrap_or_default();
-    rows.into_iter().collect()
+/// What was before this process; nothing where the database cannot be asked yet.
+pub async fn past(store: &Store) -> Past {
+    let asked = store.read(|tx| {
+        let last_success = tx.last_successes()?.into_iter().collect();
+        Ok(Past { last_success, cursor_moved_at: tx.cursor_moved_at()? })
+    });
+    asked.await.unwrap_or_default()
 }

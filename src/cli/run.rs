@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::daemon::{Daemon, Signals};
 use crate::http::{Readiness, Unready};
 use crate::metrics::Metrics;
-use crate::service::{self, OnDone, Service, Watch};
+use crate::service::{self, OnDone, Past, Service, Watch};
 use crate::store::{self, PoolUse, Store};
 use crate::telemetry::Telemetry;
 
@@ -57,8 +57,8 @@ pub async fn serve(
         // It may come yet: the daemon stays alive, not ready, and tries with each run.
         Err(error) => tracing::warn!("not ready: {}", Chain(&error)),
     }
-    let last_success = service::last_successes(&store).await;
-    if let Some(time) = service::cursor_moved_at(&store).await {
+    let Past { last_success, cursor_moved_at } = service::past(&store).await;
+    if let Some(time) = cursor_moved_at {
         metrics.delta_tokens(time);
     }
     let pool = store.clone();

@@ -29,3 +29,4 @@ mod registry;
 mod reload;
 mod roles;
 mod signals;
+mod tls;

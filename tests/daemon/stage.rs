@@ -235,7 +235,7 @@ pub fn binary() -> Command {
 
 /// Below the range from which the system hands out ports, so that nobody takes it
 /// between this look and the daemon's.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 200).unwrap() * 100;
     (0..20_000)
