@@ -140,6 +140,15 @@ fn readable_file(from: &mut Reader, key: &'static str) -> Option<PathBuf> {
     path
 }
 
+/// A secret that stands in the configuration itself should not be there for all to see.
+fn note_public(from: &Reader, key: &'static str, warnings: &mut Vec<String>) {
+    if from.is_public(key) {
+        warnings.push(format!(
+            "{key} is a secret in a configuration file that every user of this machine may read; take that right away, or set {key}_file"
+        ));
+    }
+}
+
 /// The same for a file with a secret in it: must not be empty, should not be public.
 fn secret_file(
     from: &mut Reader,

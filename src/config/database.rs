@@ -81,6 +81,9 @@ fn url(from: &mut Reader, sources: &Sources, warnings: &mut Vec<String>) -> Secr
     if let Ok(url) = secret.read() {
         let mode = sources.variable("PGSSLMODE");
         warnings.extend(transport::warning(url.expose_secret(), mode));
+        if transport::has_password(url.expose_secret()) {
+            super::note_public(from, "database.url", warnings);
+        }
     }
     secret
 }

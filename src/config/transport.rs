@@ -37,6 +37,14 @@ pub(super) fn warning(url: &str, mode: Option<&str>) -> Option<String> {
     ))
 }
 
+/// Whether a PostgreSQL URL carries a password.
+pub(super) fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || rest.contains("?password=") || rest.contains("&password=")
+}
+
 /// Whether nobody else's cable lies between: a socket, or a loopback address.
 fn is_of_this_machine(host: &str) -> bool {
     let bare = match host.strip_prefix('[') {
@@ -53,7 +61,21 @@ fn is_of_this_machine(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::warning;
+    use super::{has_password, warning};
+
+    #[test]
+    fn a_password_is_noticed_wherever_it_stands() {
+        for (url, expected) in [
+            ("postgres://me:pw@db.example/nexus", true),
+            ("postgres://me@db.example:5432/nexus", false),
+            ("postgres://db.example/nexus?user=me&password=pw", true),
+            ("postgres:///nexus?password=pw", true),
+            ("postgres://%2Frun/nexus", false),
+            ("sqlite:///a:b@c", false),
+        ] {
+            assert_eq!(has_password(url), expected, "{url}");
+        }
+    }
 
     #[test]
     fn only_verify_full_or_this_machine_is_silent() {

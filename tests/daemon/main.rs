@@ -25,6 +25,7 @@ mod metrics;
 mod mirror;
 mod one_run;
 mod outages;
+mod privacy;
 mod registry;
 mod reload;
 mod roles;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use nexus_dirsync::daemon::{LastRun, Status};
@@ -59,9 +59,14 @@ impl Daemon {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Waits for the end, whatever it is.
+    pub async fn end(&mut self) -> ExitStatus {
+        until("the process ends", async || self.child.try_wait().unwrap()).await
+    }
+
     /// Waits for the end.
     pub async fn exit_code(&mut self) -> i32 {
-        let status = until("the process ends", async || self.child.try_wait().unwrap()).await;
+        let status = self.end().await;
         status.code().unwrap_or_else(|| panic!("ended by a signal: {status}"))
     }
 
