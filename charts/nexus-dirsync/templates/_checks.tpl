@@ -29,6 +29,11 @@
 {{- if le $grace $stop -}}
 {{- fail (printf "\n\nterminationGracePeriodSeconds is %d, not more than config.schedule.stop_grace (%d s): a commit could be cut.\nLeave it empty, or make it at least %d.\n" $grace $stop (add $stop 15)) -}}
 {{- end -}}
+{{- $database := get $values.config "database" | default dict -}}
+{{- $statement := get $database "statement_timeout" | default "60s" -}}
+{{- if le $stop (include "nexus-dirsync.seconds" $statement | int64) -}}
+{{- fail (printf "\n\nconfig.schedule.stop_grace (%d s) is not longer than config.database.statement_timeout (%s): a stop could cut a commit.\nMake it longer.\n" $stop $statement) -}}
+{{- end -}}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- fail "\n\nserviceMonitor.enabled and podMonitor.enabled are both set: everything would be counted twice. Choose one of the two.\n" -}}
 {{- end -}}

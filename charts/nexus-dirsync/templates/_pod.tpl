@@ -188,9 +188,9 @@ envFrom:
       value: azure_cli
     - name: DIRSYNC__IDENTITY__TENANT_ID
       value: {{ .Values.identity.tenantId | quote }}
-    {{- range $key, $value := get .Values.config "database" | default dict }}
-    - name: DIRSYNC__DATABASE__{{ upper $key }}
-      value: {{ $value | toString | quote }}
+    {{- with get (get .Values.config "database" | default dict) "connect_timeout" }}
+    - name: DIRSYNC__DATABASE__CONNECT_TIMEOUT
+      value: {{ . | quote }}
     {{- end }}
     {{- with .Values.extraEnv }}
     {{- toYaml . | nindent 4 }}
