@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes what follows from other files: the chart's README.md from the comments in values.yaml,
-and `config` in values.schema.json from config/default.toml.
+"""Makes what follows from other files: the chart's README.md from the comments in values.yaml
+and the keys in src/config.rs, and `config` in values.schema.json from config/default.toml.
 
     generate.py            writes both
     generate.py --check    says what is stale, and fails
@@ -130,8 +130,17 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def restart_keys() -> str:
+    """What a running daemon does not take over, as `Config::restart_needed` names it."""
+    keys = re.findall(r'^ +\("([a-z_.]+)", ', (ROOT / "src/config.rs").read_text(), re.M)
+    if not keys:
+        raise SystemExit("generate.py: src/config.rs names no key that takes a restart")
+    return ", ".join(f"`{key}`" if "." in key else f"`{key}.*`" for key in keys)
+
+
 def readme() -> str:
-    return (CHART / "README.md.in").read_text().replace("@VALUES@\n", table())
+    text = (CHART / "README.md.in").read_text()
+    return text.replace("@RESTART_KEYS@", restart_keys()).replace("@VALUES@\n", table())
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import tempfile
 import tomllib
@@ -148,14 +147,6 @@ class Documents(unittest.TestCase):
         templates = (CHART / "templates/_config.tpl").read_text() + (CHART / "templates/_checks.tpl").read_text()
         for section, key in [("schedule", "stop_grace"), ("database", "statement_timeout")]:
             self.assertIn(f'"{key}" | default "{defaults[section][key]}"', templates)
-
-    def test_the_keys_that_take_a_restart_are_those_of_the_source(self):
-        source = (ROOT / "src/config.rs").read_text()
-        keys = set(re.findall(r'^ +\("([a-z_.]+)", ', source, re.M))
-        keys = {f"{key}.*" if key == "http" else key for key in keys}
-        keys = {"database.*" if key.startswith("database.") else key for key in keys}
-        row = next(line for line in (CHART / "README.md").read_text().splitlines() if line.startswith("| everything else"))
-        self.assertEqual(set(re.findall(r"`([a-z_.]+\*?)`", row.split("|")[2])), keys)
 
 
 class Configuration(unittest.TestCase):
