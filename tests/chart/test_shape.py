@@ -212,6 +212,10 @@ class Rollout(unittest.TestCase):
                 pod = one(helm_4(merge(MINIMAL, over)), "Deployment")["spec"]["template"]["spec"]
                 self.assertEqual(pod["terminationGracePeriodSeconds"], seconds)
 
+    def test_another_strategy_leaves_nothing_of_the_default(self):
+        deployment = one(helm_4(merge(MINIMAL, at("strategy.type", "Recreate"))), "Deployment")
+        self.assertEqual(deployment["spec"]["strategy"], {"type": "Recreate"})
+
     def test_the_migration_runs_before_the_pods_change(self):
         job = one(helm_4(MINIMAL), "Job")
         annotations = job["metadata"]["annotations"]

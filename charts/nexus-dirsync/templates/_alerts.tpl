@@ -88,6 +88,11 @@
 - alert: NexusDirsyncRemovalsWithheld
   expr: |-
     sum(max by (unit) (dirsync_withheld_removals{ {{- $s -}} ,unit!="access"} {{ $leads }})) > 0
+    unless
+    (
+      max(dirsync_plan_pending{ {{- $s -}} } {{ $leads }}) == 0
+      and max(dirsync_findings{ {{- $s -}} ,kind="removals_rejected"} {{ $leads }}) > 0
+    )
   for: 15m
   severity: warning
   summary: The guard withholds removals.
