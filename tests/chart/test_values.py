@@ -26,7 +26,6 @@ WRONG = [
     ("image.pullPolicy", "Sometimes", "pullPolicy"),
     ("image.digest", "sha256:abc", "digest"),
     ("database.url", "postgres://u:p@h/d", "url"),
-    ("database.existingSecret", "name", "existingSecret"),
     ("database.existingSecret.name", "Not A Name", "name"),
     ("database.sqlite.enabled", "yes", "enabled"),
     ("migrations.mode", "hook", "mode"),
