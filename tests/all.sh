@@ -79,4 +79,6 @@ fi
 
 say "tests"
 cargo test --locked --workspace
+say "chart, alerts and dashboard"
+sh tests/chart/run.sh
 say "all good"
