@@ -19,6 +19,7 @@ mod access;
 mod audit;
 mod beside;
 mod check;
+mod dashboard;
 mod exits;
 mod killed;
 mod metrics;
