@@ -16,7 +16,7 @@ use crate::directory::Mode;
 use crate::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
 use crate::metrics::Metrics;
 use crate::reconcile::guard::{Limit, Limits};
-use crate::reconcile::report::{Failure, Outcome, Report};
+use crate::reconcile::report::{Failure, Outcome, Report, States};
 use crate::reconcile::world::RegistryEntry;
 use crate::registry;
 use crate::store::{self, Store};
@@ -265,13 +265,15 @@ pub struct Past {
     pub last_success: BTreeMap<Mode, DateTime<Utc>>,
     /// When the run began whose delta links are stored.
     pub cursor_moved_at: Option<DateTime<Utc>>,
+    /// How many objects are in which state.
+    pub states: States,
 }
 
 /// What was before this process; nothing where the database cannot be asked yet.
 pub async fn past(store: &Store) -> Past {
     let asked = store.read(|tx| {
         let last_success = tx.last_successes()?.into_iter().collect();
-        Ok(Past { last_success, cursor_moved_at: tx.cursor_moved_at()? })
+        Ok(Past { last_success, cursor_moved_at: tx.cursor_moved_at()?, states: tx.states()? })
     });
     asked.await.unwrap_or_default()
 }

@@ -190,6 +190,7 @@ impl Sync {
             drift: 0,
             withheld: crate::reconcile::report::Removals::default(),
             totals: None,
+            states: None,
             reading: crate::reconcile::report::Reading::default(),
             phases: BTreeMap::<Phase, Duration>::new(),
             reset: None,

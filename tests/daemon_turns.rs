@@ -72,6 +72,7 @@ fn report(request: Request, outcome: Outcome, failure: Option<String>) -> Report
         drift: 0,
         withheld: Removals::default(),
         totals: None,
+        states: None,
         reading: Reading::default(),
         reset: None,
         linked_groups: BTreeMap::new(),

@@ -57,7 +57,8 @@ pub async fn serve(
         // It may come yet: the daemon stays alive, not ready, and tries with each run.
         Err(error) => tracing::warn!("not ready: {}", Chain(&error)),
     }
-    let Past { last_success, cursor_moved_at } = service::past(&store).await;
+    let Past { last_success, cursor_moved_at, states } = service::past(&store).await;
+    metrics.states(states);
     if let Some(time) = cursor_moved_at {
         metrics.delta_tokens(time);
     }

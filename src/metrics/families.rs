@@ -9,7 +9,7 @@ use prometheus::{
 use super::{ENDPOINTS, RETRY_REASONS};
 use crate::directory::Mode;
 use crate::reconcile::report::{
-    Action, CursorReset, Entity, FindingKind, LinkedGroup, Outcome, Phase, Trigger,
+    Action, CursorReset, Entity, FindingKind, LinkedGroup, Outcome, Phase, States, Trigger,
 };
 
 /// From a run without changes to a first read of a large tenant.
@@ -97,6 +97,7 @@ pub(super) struct Runs {
     pub(super) changes: IntCounterVec,
     pub(super) withheld: IntGaugeVec,
     pub(super) objects: IntGaugeVec,
+    pub(super) objects_by_state: IntGaugeVec,
     pub(super) drift: IntGauge,
     pub(super) findings: IntGaugeVec,
     pub(super) linked_groups: IntGaugeVec,
@@ -141,6 +142,11 @@ impl Runs {
                 &["unit"],
             )?,
             objects: on.gauges("objects", "Objects that the platform sees.", &["kind"])?,
+            objects_by_state: on.gauges(
+                "objects_by_state",
+                "Objects by state, as counted at the start and by the last full run.",
+                &["kind", "state"],
+            )?,
             drift: on.gauge(
                 "drift_changes",
                 "Differences the last full run found that delta runs should have applied.",
@@ -189,6 +195,9 @@ impl Runs {
         for unit in UNITS {
             self.withheld.with_label_values(&[unit]);
             self.objects.with_label_values(&[unit]);
+        }
+        for (kind, state, _) in States::default().series() {
+            self.objects_by_state.with_label_values(&[kind, state]);
         }
         for kind in FindingKind::ALL {
             self.findings.with_label_values(&[kind.label()]);

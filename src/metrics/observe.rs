@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::families::{MODES, STREAMS, UNITS};
 use super::{ENDPOINTS, Metrics, RETRY_REASONS, closed, seconds};
 use crate::directory::Mode;
-use crate::reconcile::report::{FindingKind, LinkedGroup, Removals, Report, Totals};
+use crate::reconcile::report::{FindingKind, LinkedGroup, Removals, Report, States, Totals};
 
 impl Metrics {
     /// A run begins.
@@ -32,6 +32,7 @@ impl Metrics {
             drift,
             withheld,
             totals,
+            states,
             reading: _,
             phases,
             reset,
@@ -53,6 +54,9 @@ impl Metrics {
         }
         if let Some(totals) = totals {
             self.objects(*totals);
+        }
+        if let Some(states) = states {
+            self.states(*states);
         }
         // A run that failed knows nothing about the rest: what was known still holds.
         if !outcome.is_success() {
@@ -90,6 +94,13 @@ impl Metrics {
     pub fn delta_tokens(&self, time: DateTime<Utc>) {
         for stream in STREAMS {
             self.runs.delta_token.with_label_values(&[stream]).set(seconds(time));
+        }
+    }
+
+    /// How many objects are in which state.
+    pub fn states(&self, states: States) {
+        for (kind, state, count) in states.series() {
+            self.runs.objects_by_state.with_label_values(&[kind, state]).set(gauge(count));
         }
     }
 

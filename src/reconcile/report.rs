@@ -224,6 +224,29 @@ pub struct Totals {
     pub memberships: u64,
 }
 
+/// How many objects are in which state: counted, so full runs alone know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct States {
+    /// Users that are live, disabled and removed.
+    pub users: [u64; 3],
+    /// Groups that are live and removed.
+    pub groups: [u64; 2],
+}
+
+impl States {
+    /// Each count with its kind of object and its state.
+    pub const fn series(self) -> [(&'static str, &'static str, u64); 5] {
+        let Self { users: [live, disabled, removed], groups: [groups, groups_removed] } = self;
+        [
+            ("users", "live", live),
+            ("users", "disabled", disabled),
+            ("users", "removed", removed),
+            ("groups", "live", groups),
+            ("groups", "removed", groups_removed),
+        ]
+    }
+}
+
 /// What reading cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reading {
@@ -273,6 +296,8 @@ pub struct Report {
     pub withheld: Removals,
     /// What the platform sees now.
     pub totals: Option<Totals>,
+    /// The same by state, where the run counted.
+    pub states: Option<States>,
     /// What reading cost.
     pub reading: Reading,
     /// How long each part took.

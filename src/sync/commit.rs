@@ -88,6 +88,7 @@ impl Committing<'_> {
             drift,
             withheld,
             totals: Some(totals),
+            states: if everything { Some(tx.states()?) } else { None },
             reading,
             phases,
             reset,

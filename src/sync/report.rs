@@ -26,6 +26,7 @@ pub fn as_json(report: &Report) -> Value {
         drift,
         withheld,
         totals,
+        states,
         reading,
         phases,
         reset,
@@ -54,6 +55,13 @@ pub fn as_json(report: &Report) -> Value {
         "totals": totals.map(|totals| json!({
             "users": totals.users, "groups": totals.groups, "memberships": totals.memberships,
         })),
+        "states": states.map(|states| {
+            let mut by_kind: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+            for (kind, state, count) in states.series() {
+                by_kind.entry(kind).or_default().insert(state, count);
+            }
+            by_kind
+        }),
         "reading": {
             "requests": reading.requests,
             "pages": reading.pages,

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use graph_simulator::{Effect, Expiry, Fault};
 use rustix::process::Signal;
 
+use crate::process::Daemon;
 use crate::stage::{Stage, guarded, small, until};
 use crate::support::postgres::Cluster;
 use crate::support::world::{Database, On};
@@ -73,12 +74,31 @@ async fn a_running_daemon_shows_the_declared_set_and_promtool_accepts_it() {
     daemon.stop().await;
 }
 
+impl Stage {
+    /// What was counted is what is in the tables.
+    async fn assert_states_are_shown(&self, daemon: &Daemon) {
+        let mut all = 0;
+        for (kind, table, states) in [
+            ("users", "dirsync_user_identities", &["live", "disabled", "removed"][..]),
+            ("groups", "dirsync_aad_groups", &["live", "removed"]),
+        ] {
+            for state in states {
+                let name = format!("dirsync_objects_by_state{{kind={kind:?},state={state:?}}}");
+                let stored = self.world.database.count(&format!("{table} WHERE state = '{state}'"));
+                assert_eq!(daemon.metric(&name).await, stored, "{name}");
+                all += stored;
+            }
+        }
+        assert!(all > 40, "there is something to count");
+    }
+}
+
 #[tokio::test]
 async fn delta_links_have_an_age_and_their_loss_a_reason() {
     let stage = Stage::new(On::Sqlite, small(82)).await;
     let daemon = stage.start().await;
     let first = daemon.first_run().await;
-    let token = async |daemon: &crate::process::Daemon| {
+    let token = async |daemon: &Daemon| {
         let users = daemon.value("dirsync_delta_token_timestamp_seconds{stream=\"users\"}").await;
         let groups = daemon.value("dirsync_delta_token_timestamp_seconds{stream=\"groups\"}").await;
         assert!((users - groups).abs() < f64::EPSILON, "each run follows both");
@@ -90,7 +110,9 @@ async fn delta_links_have_an_age_and_their_loss_a_reason() {
     assert!((token(&daemon).await - seconds(first.started_at)).abs() < 0.001);
 
     stage.world.simulator.expire_delta_tokens(Expiry::GoneWithLocation);
+    stage.edit(82, 60);
     let run = daemon.turn(Signal::USR1).await;
+    stage.assert_states_are_shown(&daemon).await;
     assert!((token(&daemon).await - seconds(run.started_at)).abs() < 0.001);
     for (reason, count) in [("expired", 1), ("refused", 0), ("scope_changed", 0)] {
         let name = format!("dirsync_cursor_resets_total{{reason={reason:?}}}");
@@ -98,10 +120,12 @@ async fn delta_links_have_an_age_and_their_loss_a_reason() {
     }
     daemon.stop().await;
 
-    // A restart must not make the link look new, nor as if there were none.
+    // A restart must not make the link look new, nor as if there were none; nor as if
+    // there were nobody.
     stage.set_raw("schedule.startup", "false");
     let daemon = stage.start().await;
     assert!((token(&daemon).await - seconds(run.started_at)).abs() < 0.001);
+    stage.assert_states_are_shown(&daemon).await;
     daemon.stop().await;
 }
 

@@ -25,10 +25,11 @@ const REGISTRY: &str = r#"
 /// People, groups and products of a company, and where Graph is: none of it is anybody's
 /// business who can reach the port.
 #[tokio::test]
-async fn what_is_served_names_nobody() {
+async fn what_is_served_and_logged_names_nobody() {
     for on in BOTH {
         let stage = Stage::new(on, company(TEAM)).await;
         stage.write_registry(REGISTRY);
+        stage.set("log.level", "info");
         let daemon = stage.start().await;
         daemon.first_run().await;
         stage.world.simulator.edit(|tenant| {
@@ -49,6 +50,10 @@ async fn what_is_served_names_nobody() {
             for word in &never {
                 assert!(!body.contains(word.as_str()), "{on:?} {path}: {word} in {body}");
             }
+        }
+        // The log may give ids and settings, but no names and addresses.
+        for name in ["ada-lovelace", "bob-marley", "Top-Secret-Readers", "hidden-shop", "x@y"] {
+            assert!(!daemon.printed().contains(name), "{on:?}: {name} in {}", daemon.printed());
         }
         daemon.stop().await;
     }
