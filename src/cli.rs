@@ -13,6 +13,7 @@ mod exit;
 mod local;
 mod memory;
 pub mod migrate;
+pub mod plans;
 pub mod registry;
 pub mod resync;
 pub mod run;
@@ -61,6 +62,7 @@ pub async fn dispatch(command: &Command, context: &Context) -> Exit {
         Command::Check => check::run(context).await,
         Command::Resync(args) => resync::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
+        Command::Plans(command) => plans::run(context, command).await,
         Command::Registry(command) => registry::run(context, command).await,
         Command::Access(command) => access::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
@@ -97,6 +99,9 @@ pub enum Command {
     Resync(ResyncArgs),
     /// Show how the running daemon is doing
     Status(StatusArgs),
+    /// Look at what the guard holds, and answer it
+    #[command(subcommand)]
+    Plans(PlansCommand),
     /// Look at the product registry
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -149,6 +154,68 @@ pub struct StatusArgs {
     /// Print JSON, as /status serves it
     #[arg(long)]
     pub json: bool,
+}
+
+/// What can be done with held plans.
+#[derive(Debug, Subcommand)]
+pub enum PlansCommand {
+    /// List what is held; exit code 3 if something waits for an answer
+    List {
+        /// Those that are over as well
+        #[arg(long)]
+        all: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a plan: what, who, which products, why it is held, and how we know
+    Show {
+        /// Its hash, or enough of its beginning
+        hash: String,
+        /// Print JSON, with the lines that the hash was taken of
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a plan's items through, once, as far as they still stand
+    Approve(ApproveArgs),
+    /// Keep a plan's items from happening until the directory changes them
+    Reject(RejectArgs),
+}
+
+/// Arguments of `plans approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// Its hash, or enough of its beginning
+    pub hash: String,
+    /// The admin of the platform who approves, by e-mail address: for the record, it
+    /// authenticates nobody
+    #[arg(long, value_name = "E-MAIL", required_unless_present = "break_glass")]
+    pub by: Option<String>,
+    /// Only these items, by number, such as 1,3-5; the others are held as another plan
+    #[arg(long, value_name = "NUMBERS", conflicts_with = "except")]
+    pub only: Option<String>,
+    /// All but these items, likewise
+    #[arg(long, value_name = "NUMBERS")]
+    pub except: Option<String>,
+    /// Why it is approved although the platform has no live admin
+    #[arg(long, value_name = "REASON")]
+    pub break_glass: Option<String>,
+}
+
+/// Arguments of `plans reject`.
+#[derive(Debug, Args)]
+pub struct RejectArgs {
+    /// Its hash, or enough of its beginning
+    pub hash: String,
+    /// The admin of the platform who rejects, by e-mail address
+    #[arg(long, value_name = "E-MAIL", required_unless_present = "break_glass")]
+    pub by: Option<String>,
+    /// Why
+    #[arg(long)]
+    pub reason: String,
+    /// Why it is rejected although the platform has no live admin
+    #[arg(long, value_name = "REASON")]
+    pub break_glass: Option<String>,
 }
 
 /// What can be done with the registry.

@@ -25,7 +25,7 @@ pub use problem::{Origin, Problem, Problems};
 pub use secret::{Secret, SecretError};
 pub use settings::{
     Allowance, Findings, Graph, GroupScope, Guard, Http, Log, LogFormat, LogLevel, Registry,
-    Removal, Roles, Schedule, Scope, UserScope,
+    Removal, Roles, Schedule, Scope, UnitLimits, UserScope,
 };
 
 use layers::Layers;

@@ -15,7 +15,7 @@ use crate::daemon::{Refusal, Request, Runner, Shutdown, Stopped};
 use crate::directory::Mode;
 use crate::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
 use crate::metrics::Metrics;
-use crate::reconcile::guard::{Limit, Limits};
+use crate::reconcile::guard::{self, Limit, Limits};
 use crate::reconcile::report::{Failure, Outcome, Report, States};
 use crate::reconcile::world::RegistryEntry;
 use crate::registry;
@@ -106,9 +106,13 @@ fn identity(config: &Config) -> IdentitySettings {
 /// What runs are told by a configuration.
 pub fn sync_settings(config: &Config) -> Result<Settings, Error> {
     let registry = config.registry.file.as_deref().map(registry::load).transpose()?;
-    let limit = |allowance: crate::config::Allowance| Limit {
-        max: allowance.max.into(),
-        percent: allowance.percent,
+    let allowance = |from: crate::config::Allowance| guard::Allowance {
+        max: from.max.into(),
+        percent: from.percent,
+    };
+    let limit = |from: crate::config::UnitLimits| Limit {
+        run: allowance(from.run),
+        window: allowance(from.window),
     };
     let guard = &config.guard;
     Ok(Settings {
@@ -124,7 +128,15 @@ pub fn sync_settings(config: &Config) -> Result<Settings, Error> {
             users: limit(guard.users),
             groups: limit(guard.groups),
             memberships: limit(guard.memberships),
+            access: limit(guard.access),
+            product_percent: guard.product_percent,
+            product_window_percent: guard.product_window_percent,
             floor: guard.floor.into(),
+            window: guard.window,
+            gain_percent: guard.gain_percent,
+            plans_max: guard.plans_max.into(),
+            keep_reachable: guard.keep_reachable,
+            rehearse: guard.rehearse,
         },
         retention: config.removal.retention,
         clock_skew_max: config.removal.clock_skew_max,
@@ -196,8 +208,11 @@ impl Service {
     async fn attempt(&self, run: Run, stop: &Shutdown) -> Result<Report, Setback> {
         let observation = stop.unless_stopped(self.sync.observe(run)).await??;
         let done = self.sync.commit(run, observation, false).await?;
-        for trip in &done.trips {
-            tracing::warn!(run.id = %run.id, "removals are held: {trip}");
+        if let Some(held) = &done.held_plan {
+            tracing::warn!(
+                run.id = %run.id, plan = held.plan.hash, items = held.items.len(),
+                "a plan is held until a person answers: {}", held.plan.header.reasons.join("; ")
+            );
         }
         if let Some(on_done) = &self.on_done {
             on_done(&done);

@@ -14,6 +14,7 @@ mod load;
 mod lookup;
 mod migrate;
 mod planner;
+mod plans;
 mod registry;
 mod rows;
 mod runs;
@@ -33,6 +34,7 @@ pub use audit::{AuditEntry, Divergence, Replay, Verification};
 pub use connection::{Backend, PoolUse, Settings};
 pub use load::{CursorRow, Start, Which};
 pub use migrate::SchemaState;
+pub use plans::{Counts, Decider, Decision, Holding, PlanDetail, PlanHeader, PlanItem, StoredPlan};
 pub use runs::RunRow;
 pub use world::Question;
 
@@ -105,6 +107,19 @@ pub enum Error {
         #[source]
         source: DieselError,
     },
+    /// Several plans begin so.
+    #[error("several held plans begin with {0}; give more of the hash")]
+    Ambiguous(String),
+    /// The plan was answered before, or is over.
+    #[error(
+        "plan {0} does not wait for an answer: a hash is answered once; see `nexus-dirsync plans list`"
+    )]
+    Decided(String),
+    /// More plans wait for a person than may.
+    #[error(
+        "{0} held plans wait for a person already; answer some with `nexus-dirsync plans`, or raise guard.plans_max"
+    )]
+    PlansLimit(u64),
     /// A stored value makes no sense.
     #[error("a stored value is not understood: {0}")]
     Corrupt(String),
@@ -128,6 +143,9 @@ impl Error {
             Self::Schema(_) => "schema",
             Self::Migration(_) => "migration",
             Self::Query { .. } => "database_query",
+            Self::Ambiguous(_) => "plan_ambiguous",
+            Self::Decided(_) => "plan_decided",
+            Self::PlansLimit(_) => "plans_limit",
             Self::Corrupt(_) => "database_value",
             Self::Task(_) => "database_task",
         }

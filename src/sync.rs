@@ -16,11 +16,11 @@ use uuid::Uuid;
 
 use crate::directory::{Mode, ObjectId};
 use crate::graph::{self, Directory};
-use crate::reconcile::guard::{Limits, Trip};
+use crate::reconcile::guard::{Limits, Verdict};
 use crate::reconcile::plan::Plan;
 use crate::reconcile::report::{Failure, Outcome, Phase, Report, Trigger};
 use crate::reconcile::world::{RegistryEntry, World};
-use crate::store::{self, Store};
+use crate::store::{self, PlanDetail, Store};
 
 pub use observe::Observation;
 pub use report::{as_json, changes_by_word};
@@ -122,8 +122,10 @@ pub struct Done {
     pub plan: Plan,
     /// What it was decided upon; names for the plan's ids.
     pub world: World,
-    /// Which limits the guard found passed.
-    pub trips: Vec<Trip>,
+    /// The guard's word.
+    pub verdict: Verdict,
+    /// What is held since this run, as it was stored.
+    pub held_plan: Option<PlanDetail>,
 }
 
 /// Does runs against one directory and one database.
@@ -189,6 +191,8 @@ impl Sync {
             changes: BTreeMap::new(),
             drift: 0,
             withheld: crate::reconcile::report::Removals::default(),
+            access: crate::reconcile::report::AccessMoves::default(),
+            pending: crate::reconcile::report::PendingPlans::default(),
             totals: None,
             states: None,
             reading: crate::reconcile::report::Reading::default(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::plans::{Line, Page};
 use super::{Context, Exit, SyncArgs, failed, unusable};
 use crate::daemon::{Requests, Shutdown, Signals, Stopped};
 use crate::directory::Mode;
@@ -42,7 +43,7 @@ pub async fn run(context: &Context, args: &SyncArgs) -> Exit {
     tokio::spawn(signals.pass_on(Requests::default(), stopper, stop.clone()));
     let mode = if args.full { Mode::Full } else { Mode::Delta };
     match work(&sync, mode, args.dry_run, &stop).await {
-        Ok(Ok(done)) => tell(&done, args.dry_run),
+        Ok(Ok(done)) => tell(&sync, &done, args.dry_run).await,
         Ok(Err(error)) => match &error {
             Error::Store(cause) if cause.is_lasting() => unusable(&error),
             _ => failed(&error),
@@ -80,7 +81,7 @@ async fn work(
     }
 }
 
-fn tell(done: &Done, dry: bool) -> Exit {
+async fn tell(sync: &Sync, done: &Done, dry: bool) -> Exit {
     if dry {
         let lines = lines(&done.plan, &done.world);
         if lines.is_empty() {
@@ -90,8 +91,18 @@ fn tell(done: &Done, dry: bool) -> Exit {
             println!("{line}");
         }
     }
-    for trip in &done.trips {
-        println!("held: {trip}");
+    if let Some(held) = &done.held_plan {
+        print!("{}", Page(held));
+        if dry {
+            println!("         (a dry run: the plan is not stored, and will have another hash)");
+        }
+    }
+    if done.report.pending.plans > 0 {
+        // The run is done, whatever comes of asking for what waits.
+        let plans = sync.store().read(|tx| tx.plans(false)).await.unwrap_or_default();
+        for plan in plans.iter().filter(|plan| plan.status == "pending") {
+            println!("held: {}", Line(plan));
+        }
     }
     println!("{}", summary(&done.report));
     if done.report.outcome == Outcome::Held { Exit::Held } else { Exit::Done }

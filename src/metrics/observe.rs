@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::families::{MODES, STREAMS, UNITS};
+use super::families::{DIRECTIONS, MODES, STREAMS, UNITS};
 use super::{ENDPOINTS, Metrics, RETRY_REASONS, closed, seconds};
 use crate::directory::Mode;
 use crate::reconcile::report::{FindingKind, LinkedGroup, Removals, Report, States, Totals};
@@ -31,6 +31,8 @@ impl Metrics {
             changes,
             drift,
             withheld,
+            access,
+            pending,
             totals,
             states,
             reading: _,
@@ -52,6 +54,9 @@ impl Metrics {
         for ((entity, action), count) in changes {
             runs.changes.with_label_values(&[entity.label(), action.label()]).inc_by(*count);
         }
+        for (direction, pairs) in DIRECTIONS.iter().zip([access.gained, access.lost]) {
+            runs.access_changes.with_label_values(&[*direction]).inc_by(pairs);
+        }
         if let Some(totals) = totals {
             self.objects(*totals);
         }
@@ -72,6 +77,9 @@ impl Metrics {
             let groups = linked_groups.get(state).copied().unwrap_or(0);
             runs.linked_groups.with_label_values(&[state.label()]).set(gauge(groups));
         }
+        runs.plan_pending.set(gauge(pending.plans));
+        runs.plan_oldest.set(pending.oldest.map_or(0.0, seconds));
+        runs.plan_access_lost.set(gauge(withheld.access));
         for kind in FindingKind::ALL {
             let open = findings.get(kind).copied().unwrap_or(0);
             runs.findings.with_label_values(&[kind.label()]).set(gauge(open));
@@ -181,14 +189,14 @@ impl Metrics {
         pool.with_label_values(&["in_use"]).set(gauge(in_use));
     }
 
-    fn objects(&self, Totals { users, groups, memberships }: Totals) {
-        for (kind, count) in UNITS.iter().zip([users, groups, memberships]) {
+    fn objects(&self, Totals { users, groups, memberships, access }: Totals) {
+        for (kind, count) in UNITS.iter().zip([users, groups, memberships, access]) {
             self.runs.objects.with_label_values(&[*kind]).set(gauge(count));
         }
     }
 
-    fn withheld(&self, Removals { users, groups, memberships }: Removals) {
-        for (unit, count) in UNITS.iter().zip([users, groups, memberships]) {
+    fn withheld(&self, Removals { users, groups, memberships, access }: Removals) {
+        for (unit, count) in UNITS.iter().zip([users, groups, memberships, access]) {
             self.runs.withheld.with_label_values(&[*unit]).set(gauge(count));
         }
     }

@@ -140,8 +140,12 @@ labels! {
         TombstoneKept = "tombstone_kept",
         /// A row of another service in `aad_groups` whose `external_id` is no object id.
         GroupIdInvalid = "group_id_invalid",
-        /// Removals that the guard withheld.
+        /// A plan that the guard held, and that waits for a person.
         RemovalsHeld = "removals_held",
+        /// Items that a person rejected, and that the directory still asks for.
+        RemovalsRejected = "removals_rejected",
+        /// A product that grew by much in one run.
+        AccessSurge = "access_surge",
         /// A permission that is missing in Azure.
         PermissionMissing = "permission_missing",
         /// The clocks of host, database and Graph disagree; nothing is purged.
@@ -204,13 +208,33 @@ pub struct Removals {
     pub groups: u64,
     /// Memberships, links and roles taken away.
     pub memberships: u64,
+    /// (user, product) pairs that end.
+    pub access: u64,
 }
 
 impl Removals {
-    /// The sum over all units.
+    /// How many things are taken away; access only follows from them.
     pub const fn total(self) -> u64 {
         self.users + self.groups + self.memberships
     }
+}
+
+/// (user, product) pairs that a run made and ended, as `product_access` yields them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessMoves {
+    /// Pairs that are new.
+    pub gained: u64,
+    /// Pairs that are over.
+    pub lost: u64,
+}
+
+/// Held plans that wait for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PendingPlans {
+    /// How many.
+    pub plans: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<DateTime<Utc>>,
 }
 
 /// How many objects the platform sees after the run.
@@ -222,6 +246,8 @@ pub struct Totals {
     pub groups: u64,
     /// Effective memberships.
     pub memberships: u64,
+    /// (user, product) pairs with access.
+    pub access: u64,
 }
 
 /// How many objects are in which state: counted, so full runs alone know it.
@@ -292,8 +318,12 @@ pub struct Report {
     pub changes: BTreeMap<(Entity, Action), u64>,
     /// Differences a full run found that delta runs should have applied.
     pub drift: u64,
-    /// What the guard withheld.
+    /// What is withheld until a person answers.
     pub withheld: Removals,
+    /// Who gained and lost access.
+    pub access: AccessMoves,
+    /// Plans that wait for a person.
+    pub pending: PendingPlans,
     /// What the platform sees now.
     pub totals: Option<Totals>,
     /// The same by state, where the run counted.

@@ -21,6 +21,7 @@ use super::schema::audit_logs;
 use super::types::{Json, Label, Time};
 use super::{Doing, Error, RunInfo, Tx};
 use crate::directory::Evidence;
+use crate::reconcile::guard::{Approval, Release};
 use crate::reconcile::report::{Action, Entity};
 
 /// What the daemon signs its rows with.
@@ -60,6 +61,8 @@ pub(super) struct Entry {
     pub(super) evidence: Option<Evidence>,
     /// Products gained or lost, with the key to name them under.
     pub(super) products: Option<(&'static str, Vec<String>)>,
+    /// Who let it through, where it was held.
+    pub(super) approval: Option<Release>,
 }
 
 impl AuditLog {
@@ -78,16 +81,21 @@ impl AuditLog {
 
     /// Adds an entry; writes when enough have come together.
     pub(super) fn add(&mut self, tx: &mut Tx<'_>, entry: Entry) -> Result<(), Error> {
-        let Entry { entity, entity_id, action, before, after, evidence, products } = entry;
-        let metadata = if evidence.is_none() && products.is_none() {
+        let Entry { entity, entity_id, action, before, after, evidence, products, approval } =
+            entry;
+        let metadata = if evidence.is_none() && products.is_none() && approval.is_none() {
             self.plain.clone()
         } else {
             let mut metadata = self.signature.clone();
-            if let Some(evidence) = evidence {
+            let known_when_held = approval.as_ref().and_then(|release| release.evidence);
+            if let Some(evidence) = known_when_held.or(evidence) {
                 metadata.insert("evidence".into(), json!(evidence.label()));
             }
             if let Some((key, products)) = products {
                 metadata.insert(key.into(), json!(products));
+            }
+            if let Some(release) = approval {
+                metadata.insert("approval".into(), approval_json(&release.approval));
             }
             Value::Object(metadata).to_string()
         };
@@ -143,6 +151,11 @@ impl Tx<'_> {
         .doing("reading what the role may do")?;
         Ok(rights.into_iter().map(|right| right.name).collect())
     }
+}
+
+fn approval_json(approval: &Approval) -> Value {
+    let Approval { plan, by, user_id, break_glass } = approval;
+    json!({ "plan": plan, "by": by, "user_id": user_id, "break_glass": break_glass })
 }
 
 /// A stored document; says in which row one that is none was found.

@@ -6,7 +6,7 @@
 
 mod reading;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -15,6 +15,7 @@ use super::{Error, Run, Sync};
 use crate::directory::{Cursor, Mode, Seen, fold_case};
 use crate::graph::{self, GoneSince, ObjectKind, Tally};
 use crate::reconcile::fold::{Admission, Part, Scope};
+use crate::reconcile::guard::Trip;
 use crate::reconcile::report::{CursorReset, FindingKind, Reading};
 use crate::store::{Question, Start, Which};
 use reading::{Reader, Rounds};
@@ -46,6 +47,8 @@ pub struct Observation {
     pub(super) reset: Option<CursorReset>,
     /// Graph's id of the last request.
     pub(super) request_id: Option<String>,
+    /// Why this run may take nothing away unasked, if so.
+    pub(super) rehearsal: Option<Trip>,
 }
 
 /// See [`Sync::observe`].
@@ -82,7 +85,18 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         notes,
         reset: reset.or(lost),
         request_id: sync.directory.last_request_id(),
+        rehearsal: rehearsal(sync, &start),
     })
+}
+
+/// Nobody has seen yet what the first run over a database does, or the first one with
+/// another scope, other filters or another endpoint: it takes nothing away unasked.
+fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
+    match &start.cursor {
+        None => Some(Trip::FirstRun),
+        Some(_) if usable(sync, start).0.is_none() => Some(Trip::ScopeChanged),
+        Some(_) => None,
+    }
 }
 
 /// The stored cursor, if its links are of this endpoint, query and scope; else why not.
@@ -122,8 +136,7 @@ async fn question(
         everything: mode == Mode::Full,
         registry: sync.settings.registry.as_deref().cloned(),
         candidates: std::mem::take(&mut reader.candidates),
-        purge_users: BTreeSet::new(),
-        purge_groups: BTreeSet::new(),
+        ..Question::default()
     };
     if mode == Mode::Full {
         add_purges(sync, run, reader, &mut question).await?;

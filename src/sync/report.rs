@@ -25,6 +25,8 @@ pub fn as_json(report: &Report) -> Value {
         changes: _,
         drift,
         withheld,
+        access,
+        pending,
         totals,
         states,
         reading,
@@ -51,9 +53,11 @@ pub fn as_json(report: &Report) -> Value {
         "drift": drift,
         "withheld": {
             "users": withheld.users, "groups": withheld.groups, "memberships": withheld.memberships,
+            "access": withheld.access,
         },
         "totals": totals.map(|totals| json!({
             "users": totals.users, "groups": totals.groups, "memberships": totals.memberships,
+            "access": totals.access,
         })),
         "states": states.map(|states| {
             let mut by_kind: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
@@ -62,6 +66,8 @@ pub fn as_json(report: &Report) -> Value {
             }
             by_kind
         }),
+        "access": { "gained": access.gained, "lost": access.lost },
+        "pending_plans": { "plans": pending.plans, "oldest": pending.oldest },
         "reading": {
             "requests": reading.requests,
             "pages": reading.pages,

@@ -13,6 +13,7 @@ mod history;
 mod linked;
 mod model;
 mod people;
+mod plans;
 mod registry;
 mod removal;
 mod schema;

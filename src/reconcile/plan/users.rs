@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::addresses::{self, Address, Claim, Standing};
 use super::closure::Closure;
 use super::groups::Groups;
-use super::{Change, Draft, Removal};
+use super::{Change, Draft, Item};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
@@ -152,7 +152,7 @@ fn purge(
         draft.evaluate(&[FindingKind::TombstoneKept], &id);
     }
     match asked {
-        Some(Purge::Free) if gone => draft.may_purge(Removal::User(id)),
+        Some(Purge::Free) if gone => draft.may(Item::UserPurge(id)),
         Some(Purge::HeldByHistory) if gone => {
             let message =
                 "gone for longer than the retention, but history points to the row, so it stays";
@@ -188,7 +188,7 @@ fn state(
                 && (!policy.members_only || is_member);
             wanted.then_some(state)
         }
-        Some(State::Live) if state != State::Live && !draft.may_remove(Removal::User(id)) => {
+        Some(State::Live) if state != State::Live && !draft.may(Item::User(id)) => {
             Some(State::Live)
         }
         Some(_) => Some(state),
@@ -210,7 +210,7 @@ fn role(
     }
     match (is_admin, had, granted) {
         (true, Role::User, _) => (Role::Admin, true),
-        (false, Role::Admin, true) if draft.may_remove(Removal::Role(id)) => (Role::User, false),
+        (false, Role::Admin, true) if draft.may(Item::Role(id)) => (Role::User, false),
         (false, Role::User, true) => (Role::User, false),
         _ => (had, granted),
     }

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::Writing;
 use crate::directory::ObjectId;
-use crate::reconcile::plan::{GroupChange, MembershipChange, UserChange};
+use crate::reconcile::plan::{GroupChange, Item, MembershipChange, UserChange};
 use crate::reconcile::report::{Action, Entity};
 use crate::reconcile::world::UserRow;
 use crate::store::Error;
@@ -83,6 +83,7 @@ impl Writing<'_, '_> {
                 after: json(&change.after),
                 evidence: change.evidence,
                 products: None,
+                approval: self.approval([Item::Group(change.key), Item::GroupPurge(change.key)]),
             };
             self.audit.add(self.tx, entry)?;
             self.note(Entity::AadGroup, change.action());
@@ -104,7 +105,7 @@ impl Writing<'_, '_> {
                 product_id,
                 Action::Unlink,
                 before,
-                change.evidence,
+                (change.evidence, Item::GroupPurge(change.key)),
             )?;
         }
         let of_group = product_aad_groups::aad_group_id.eq(id);
@@ -137,7 +138,7 @@ impl Writing<'_, '_> {
                 row.product_id,
                 Action::Delete,
                 before,
-                change.evidence,
+                (change.evidence, Item::UserPurge(change.key)),
             )?;
         }
         let of_user = product_members::user_id.eq(id);
@@ -159,7 +160,7 @@ impl Writing<'_, '_> {
         entity_id: i32,
         action: Action,
         before: String,
-        evidence: Option<crate::directory::Evidence>,
+        (evidence, with): (Option<crate::directory::Evidence>, Item),
     ) -> Result<(), Error> {
         let entry = Entry {
             entity,
@@ -169,6 +170,7 @@ impl Writing<'_, '_> {
             after: None,
             evidence,
             products: None,
+            approval: self.approval([with]),
         };
         self.audit.add(self.tx, entry)?;
         self.note(entity, action);
@@ -229,6 +231,12 @@ impl Writing<'_, '_> {
             after: json(&change.after)?,
             evidence: change.evidence,
             products: None,
+            approval: self.approval([
+                Item::User(change.key),
+                Item::UserPurge(change.key),
+                Item::Role(change.key),
+                Item::Adoption(change.key),
+            ]),
         };
         self.audit.add(self.tx, entry)?;
         self.note(Entity::User, change.action());
@@ -288,6 +296,7 @@ impl Writing<'_, '_> {
                 after,
                 evidence: *evidence,
                 products: (!products.is_empty()).then(|| (key, products.clone())),
+                approval: self.approval([Item::Membership(*group, *user)]),
             };
             self.audit.add(self.tx, entry)?;
             self.note(Entity::AadGroup, action);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Claims, Standing};
 use crate::directory::{ObjectId, fold_case};
-use crate::reconcile::plan::Draft;
+use crate::reconcile::plan::{Draft, Item};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{HandMade, Role, State, UserRow};
 
@@ -60,9 +60,10 @@ fn adopt(
     made: &HandMade,
     alone: bool,
 ) {
+    let powerful = made.row.role == Role::Admin || made.has_products;
     let why = if !alone {
         "several existing rows match this user's address; leave one of them"
-    } else if made.row.role == Role::Admin || made.has_products {
+    } else if powerful && !draft.may(Item::Adoption(id)) {
         "an existing row with this address is an admin or has product memberships; approve its adoption"
     } else {
         adoption.adopted.insert(id, made.row.clone());

@@ -151,7 +151,9 @@ fn a_row_that_counts_waits_for_a_person() {
             user ada
             full
             ? adoption_waits ada [61646100]: an existing row with this address is an admin…
+            = adoption by ada [61646100]
             full
+            = adoption by ada [61646100]
             drop ada@x
             full
             + user ada@x (ada)
@@ -159,4 +161,15 @@ fn a_row_that_counts_waits_for_a_person() {
             "
         ));
     }
+    check(
+        "
+        local ada@x admin
+        user ada
+        run
+        agreed full
+        ~ user ada@x (ada@x -> ada), is adopted
+        * adoption_waits ada@x
+        full
+        ",
+    );
 }
