@@ -11,6 +11,7 @@ pub mod completions;
 pub mod demo;
 mod exit;
 mod local;
+mod memory;
 pub mod migrate;
 pub mod plans;
 pub mod registry;
@@ -52,6 +53,10 @@ pub struct Cli {
 
 /// Does what was asked for.
 pub async fn dispatch(command: &Command, context: &Context) -> Exit {
+    // Before any secret is read. Where the system does not allow it, work goes on.
+    if let Err(error) = memory::keep_private() {
+        eprintln!("core dumps could not be switched off: {error}");
+    }
     match command {
         Command::Run => run::run(context).await,
         Command::Sync(args) => sync::run(context, args).await,

@@ -12,6 +12,7 @@ mod problem;
 mod reader;
 mod secret;
 mod settings;
+mod transport;
 mod values;
 
 use std::path::PathBuf;
@@ -82,7 +83,7 @@ impl Config {
         let mut from = Reader::new(Layers::collect(sources));
         let mut warnings = Vec::new();
         let config = Self {
-            database: Database::read(&mut from, &mut warnings),
+            database: Database::read(&mut from, sources, &mut warnings),
             graph: Graph::read(&mut from),
             identity: Identity::read(&mut from, sources, &mut warnings),
             schedule: Schedule::read(&mut from),
@@ -154,6 +155,15 @@ fn readable_file(from: &mut Reader, key: &'static str) -> Option<PathBuf> {
         from.complain(key, Fault::new(what, "name a file that the daemon's user may read"));
     }
     path
+}
+
+/// A secret that stands in the configuration itself should not be there for all to see.
+fn note_public(from: &Reader, key: &'static str, warnings: &mut Vec<String>) {
+    if from.is_public(key) {
+        warnings.push(format!(
+            "{key} is a secret in a configuration file that every user of this machine may read; take that right away, or set {key}_file"
+        ));
+    }
 }
 
 /// The same for a file with a secret in it: must not be empty, should not be public.

@@ -97,6 +97,12 @@ impl Directory {
         self.client.meter.request_id()
     }
 
+    /// When the client certificate ends, from its file as it is now; `None` where the
+    /// identity has none, or none that can be read.
+    pub async fn credential_expires_at(&self) -> Option<DateTime<Utc>> {
+        self.client.tokens.credential_expires_at().await
+    }
+
     /// What was done so far; only ever grows.
     pub fn tally(&self) -> Tally {
         self.client.meter.tally()

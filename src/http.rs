@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
-pub use readiness::Readiness;
+pub use readiness::{Readiness, Unready};
 pub use server::serve;
 
 use crate::config::Http;
@@ -69,11 +69,14 @@ async fn livez(State(site): State<Site>) -> (StatusCode, &'static str) {
 async fn readyz(State(site): State<Site>) -> (StatusCode, String) {
     match site.readiness.check().await {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        Err(unready) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", unready.why())),
     }
 }
 
 async fn metrics(State(site): State<Site>) -> impl IntoResponse {
+    // Whether or not a kubelet probes, each scrape tells how the database is.
+    let answer = site.readiness.check().await;
+    site.metrics.database_up(!matches!(answer, Err(Unready::Database(_))));
     ([(header::CONTENT_TYPE, METRICS_TYPE)], site.metrics.render())
 }
 

@@ -8,12 +8,13 @@ mod families;
 mod observe;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Registry, TextEncoder};
 
-use families::{Graph, Process, Runs};
+use families::{Database, Graph, Process, Runs};
 
 /// The endpoints of Graph as labels: what is not among them counts as `other`.
 pub const ENDPOINTS: &[&str] = &[
@@ -44,10 +45,15 @@ pub const RETRY_REASONS: &[&str] = &[
     "other",
 ];
 
+/// How many connections wait, and how many work.
+type PoolUse = dyn Fn() -> (u64, u64) + Send + Sync;
+
 /// All metrics, and the means to render them.
 pub struct Metrics {
     runs: Runs,
     graph: Graph,
+    database: Database,
+    pool: OnceLock<Box<PoolUse>>,
     process: Process,
     prefixed: Registry,
     /// The metrics of any process carry no prefix, by convention.
@@ -63,15 +69,27 @@ impl Metrics {
         plain.register(Box::new(ProcessCollector::for_self())).expect(VALID);
         let runs = Runs::register(&prefixed).expect(VALID);
         let graph = Graph::register(&prefixed).expect(VALID);
+        let database = Database::register(&prefixed).expect(VALID);
         let process = Process::register(&prefixed).expect(VALID);
         runs.initialise();
         graph.initialise();
+        database.initialise();
         process.initialise();
-        Self { runs, graph, process, prefixed, plain }
+        Self { runs, graph, database, pool: OnceLock::new(), process, prefixed, plain }
+    }
+
+    /// Asks `pool_use`, at each scrape, how many connections to the database are idle and
+    /// how many in use. It must not block. The first to be told is asked.
+    pub fn watch_pool(&self, pool_use: impl Fn() -> (u64, u64) + Send + Sync + 'static) {
+        let _ = self.pool.set(Box::new(pool_use));
     }
 
     /// The text that Prometheus scrapes.
     pub fn render(&self) -> String {
+        if let Some(pool_use) = self.pool.get() {
+            let (idle, in_use) = pool_use();
+            self.pool_connections(idle, in_use);
+        }
         let mut families = self.prefixed.gather();
         families.extend(self.plain.gather());
         let text = TextEncoder::new().encode_to_string(&families);

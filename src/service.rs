@@ -23,7 +23,7 @@ use crate::directory::Mode;
 use crate::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
 use crate::metrics::Metrics;
 use crate::reconcile::guard::{self, Limit, Limits};
-use crate::reconcile::report::{Failure, Outcome, Report};
+use crate::reconcile::report::{Failure, Outcome, Report, States};
 use crate::reconcile::world::RegistryEntry;
 use crate::registry;
 use crate::store::{self, Store};
@@ -216,6 +216,11 @@ impl Service {
         self
     }
 
+    /// Shows when the credential ends: its files may have been replaced since last time.
+    pub async fn look_at_credential(&self) {
+        self.metrics.credential_expiry(self.sync.credential_expires_at().await);
+    }
+
     async fn attempt(
         &self,
         run: Run,
@@ -299,6 +304,7 @@ impl Runner for Service {
         let run = Sync::begin(request.mode, request.trigger);
         let before = self.sync.tally();
         let requests = self.inbox.open(self.sync.store(), request.mode).await;
+        self.look_at_credential().await;
         let mut attempt = 1;
         loop {
             match self.attempt(run, stop, &requests).await {
@@ -344,22 +350,46 @@ impl Runner for Service {
     }
 }
 
-/// Looks at the database before the first run: when a run of each mode last succeeded, or
-/// nothing where it cannot be asked yet. It may come: the daemon stays alive, not ready,
-/// and tries with each run.
+/// What the database knows of runs before this process.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// When a run of each mode last succeeded.
+    pub last_success: BTreeMap<Mode, DateTime<Utc>>,
+    /// When the run began whose delta links are stored.
+    pub cursor_moved_at: Option<DateTime<Utc>>,
+    /// How many objects are in which state.
+    pub states: States,
+}
+
+/// Looks at the database before the first run, and shows what it knows of runs before this
+/// process; tells when a run of each mode last succeeded. Nothing where it cannot be asked
+/// yet: the daemon stays alive, not ready, and tries with each run.
 ///
 /// # Errors
 /// Whatever only another database or configuration can mend.
 pub async fn open(
     store: Store,
     tenant_id: String,
+    metrics: Arc<Metrics>,
 ) -> Result<BTreeMap<Mode, DateTime<Utc>>, Refusal> {
-    let last = async {
+    let past = async {
         store.ready_for(&tenant_id).await?;
-        store.read(|tx| tx.last_successes()).await
+        store
+            .read(|tx| {
+                let last_success = tx.last_successes()?.into_iter().collect();
+                let (cursor_moved_at, states) = (tx.cursor_moved_at()?, tx.states()?);
+                Ok(Past { last_success, cursor_moved_at, states })
+            })
+            .await
     };
-    match last.await {
-        Ok(rows) => Ok(rows.into_iter().collect()),
+    match past.await {
+        Ok(Past { last_success, cursor_moved_at, states }) => {
+            metrics.states(states);
+            if let Some(time) = cursor_moved_at {
+                metrics.delta_tokens(time);
+            }
+            Ok(last_success)
+        }
         Err(error) if error.is_lasting() => Err(error.into()),
         Err(error) => {
             tracing::warn!("not ready: {}", Chain(&error));

@@ -11,6 +11,7 @@ mod candidate;
 mod connection;
 mod findings;
 mod leader;
+mod linked;
 mod load;
 mod lookup;
 mod migrate;
@@ -34,7 +35,7 @@ pub use access::{AccessPath, AccessRow, Decided};
 pub use apply::{Applied, RunInfo};
 pub use audit::{AuditEntry, Divergence, Replay, Verification};
 pub use candidate::{Candidacy, Candidate, Standing};
-pub use connection::{Backend, Settings};
+pub use connection::{Backend, PoolUse, Settings};
 pub use leader::Leader;
 pub use load::{CursorRow, Start, Which};
 use migrate::Memory;
@@ -53,6 +54,11 @@ pub enum Error {
     /// No connection could be had.
     #[error("the database cannot be reached; check database.url, the server and the network")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// TLS was wanted, and could not be had as wanted.
+    #[error(
+        "no trusted connection to the database; check sslmode, sslrootcert and the host name in database.url, and the server's certificate"
+    )]
+    Untrusted(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Somebody else changed the same rows; the whole transaction may be tried again.
     #[error("other writers kept changing the same rows")]
     Conflict(#[source] DieselError),
@@ -157,6 +163,7 @@ impl Error {
             Self::Url => "database_url",
             Self::Locked { .. } => "database_locked",
             Self::Unreachable(_) => "database_unreachable",
+            Self::Untrusted(_) => "database_untrusted",
             Self::Conflict(_) => "database_conflict",
             Self::Limit { .. } => "database_limit",
             Self::Superseded => "superseded",
@@ -221,6 +228,13 @@ fn limit_of(error: &DieselError) -> Option<&'static str> {
     ];
     let DieselError::DatabaseError(_, info) = error else { return None };
     LIMITS.iter().find(|(words, _)| info.message().contains(words)).map(|(_, setting)| *setting)
+}
+
+/// Told apart by libpq's words: it has no codes for what happens before the first query.
+fn is_about_tls(words: &str) -> bool {
+    const TELLING: [&str; 5] =
+        ["certificate", "SSL error", "does not support SSL", "no encryption", "sslmode"];
+    TELLING.iter().any(|word| words.contains(word))
 }
 
 /// Names what was being done when a statement fails.
@@ -396,11 +410,22 @@ impl Store {
         self.blocking(|store| migrate::revert(&mut *store.connect()?, Memory::GiveUp)).await
     }
 
+    /// How many connections there are and how many of them are at work. Asks no server.
+    pub fn pool_use(&self) -> PoolUse {
+        let state = self.pool.state();
+        let idle = u64::from(state.idle_connections);
+        PoolUse { idle, in_use: u64::from(state.connections).saturating_sub(idle) }
+    }
+
     fn connect(&self) -> Result<Pooled, Error> {
         // The pool's own message hides the cause; ask the server directly for it.
         self.pool.get().map_err(|pooled| {
-            let cause = connection::explain(&self.settings);
-            Error::Unreachable(cause.unwrap_or_else(|| Box::new(pooled)))
+            let cause = connection::explain(&self.settings).unwrap_or_else(|| Box::new(pooled));
+            if is_about_tls(&cause.to_string()) {
+                Error::Untrusted(cause)
+            } else {
+                Error::Unreachable(cause)
+            }
         })
     }
 

@@ -162,6 +162,12 @@ impl Sync {
         self.directory.tally()
     }
 
+    /// When the certificate ends by which the daemon proves who it is; `None` where it has
+    /// none, or none that can be read.
+    pub async fn credential_expires_at(&self) -> Option<DateTime<Utc>> {
+        self.directory.credential_expires_at().await
+    }
+
     /// Begins a run: gives it an id and a time. The only place that asks the clock.
     pub fn begin(mode: Mode, trigger: Trigger) -> Run {
         let started_at = Utc::now().trunc_subsecs(6);
@@ -217,8 +223,11 @@ impl Sync {
             access: crate::reconcile::report::AccessMoves::default(),
             pending: crate::reconcile::report::PendingPlans::default(),
             totals: None,
+            states: None,
             reading: observe::cost(before, &self.tally()),
             phases: BTreeMap::<Phase, Duration>::new(),
+            reset: None,
+            linked_groups: BTreeMap::new(),
             findings: BTreeMap::new(),
             failure,
         };

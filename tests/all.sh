@@ -35,6 +35,17 @@ postgres_programs() {
 
 need_program() { command -v "$1" >/dev/null 2>&1 || install "$2"; }
 
+# A program that some tests ask for and skip without, saying so. Its services are not started.
+want_program() {
+    command -v "$1" >/dev/null 2>&1 && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        say "installing $2"
+        apt-get install -y -q --no-install-recommends "$2" >/dev/null 2>&1 && return
+        apt-get update -q >/dev/null 2>&1 && apt-get install -y -q --no-install-recommends "$2" >/dev/null 2>&1 && return
+    fi
+    say "skipped for want of $1 (Debian: apt-get install $2): $3"
+}
+
 command -v cargo >/dev/null 2>&1 || die "missing: cargo; install a Rust toolchain (https://rustup.rs)"
 need_program cc gcc
 need_program make make
@@ -46,6 +57,7 @@ command -v psql >/dev/null 2>&1 || [ -x "$PG_BIN/psql" ] || install postgresql-c
 export PG_BIN
 # Without it the tests of poolers would be skipped.
 [ -x /usr/sbin/pgbouncer ] || need_program pgbouncer pgbouncer
+want_program promtool prometheus "the real promtool on the daemon's metrics"
 say "PostgreSQL: $("$PG_BIN/postgres" --version)"
 
 # A configuration of the caller's must not leak into a test.
@@ -69,4 +81,6 @@ fi
 
 say "tests"
 cargo test --locked --workspace
+say "chart, alerts and dashboard"
+sh tests/chart/run.sh
 say "all good"

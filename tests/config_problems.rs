@@ -201,13 +201,36 @@ fn a_public_secret_file_is_a_warning_an_empty_one_a_problem() {
     let path = folder.path().join("url");
     let load = || load(&[("DATABASE__URL_FILE", path.to_str().expect("UTF-8"))]);
 
-    fs::write(&path, "postgres://u:hunter2@db/x").expect("a file");
+    fs::write(&path, "postgres://u:hunter2@db/x?sslmode=verify-full").expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a mode");
     assert_eq!(load().expect("good").warnings.len(), 1);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
     assert!(load().expect("good").warnings.is_empty());
     fs::write(&path, "\n").expect("a file");
     assert!(load().expect_err("empty").contains("is empty or not text"));
+}
+
+#[cfg(unix)]
+#[test]
+fn secrets_in_a_public_configuration_file_are_warned_about() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = TempDir::new().expect("a folder");
+    let text = "[database]\nurl = \"postgres://u:hunter2@localhost/x\"\n[identity]\nclient_secret = \"s3cr3t\"\n";
+    let (path, config) = load_file(&folder, text);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a mode");
+    drop(config);
+    let load = || {
+        let sources = Sources { file: Some(path.clone()), environment: environment(&[]) };
+        Config::load(&sources).expect("good").warnings
+    };
+    let warnings = load();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    for key in ["database.url is a secret", "identity.client_secret is a secret"] {
+        assert!(warnings.iter().any(|warning| warning.starts_with(key)), "{warnings:?}");
+    }
+    assert!(!warnings.concat().contains("hunter2") && !warnings.concat().contains("s3cr3t"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+    assert_eq!(load(), [""; 0]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nexus_dirsync::config::Http;
 use nexus_dirsync::daemon::{Board, Clock, Heartbeat, Shutdown, Status, Stopper};
-use nexus_dirsync::http::{self, Readiness, Site};
+use nexus_dirsync::http::{self, Readiness, Site, Unready};
 use nexus_dirsync::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +23,11 @@ struct Server {
     asked: Arc<AtomicUsize>,
 }
 
-async fn start(ready: Result<(), String>) -> Server {
+async fn start(ready: Result<(), Unready>) -> Server {
+    start_with(ready, Duration::from_millis(500)).await
+}
+
+async fn start_with(ready: Result<(), Unready>, header_timeout: Duration) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = listener.local_addr().expect("an address");
     let limits = Http {
@@ -31,7 +35,7 @@ async fn start(ready: Result<(), String>) -> Server {
         connections_max: 2,
         header_bytes_max: 8192,
         body_bytes_max: 16,
-        header_timeout: Duration::from_millis(500),
+        header_timeout,
         request_timeout: Duration::from_secs(2),
     };
     let metrics = Arc::new(Metrics::new());
@@ -80,10 +84,25 @@ async fn each_path_answers_and_everything_else_says_so() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{path}: {answer}");
         assert!(answer.contains(body), "{path}: {answer}");
     }
-    let post =
-        "POST /status HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
-    let answer = server.send(post).await;
-    assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("use GET"), "{answer}");
+}
+
+#[tokio::test]
+async fn nothing_can_be_written_anywhere() {
+    let server = start(Ok(())).await;
+    for path in ["/livez", "/readyz", "/metrics", "/status"] {
+        for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "RESYNC"] {
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}"
+            );
+            let answer = server.send(&request).await;
+            let refused = answer.starts_with("HTTP/1.1 405 ") && answer.contains("use GET");
+            assert!(refused, "{method} {path}: {answer}");
+            assert!(answer.contains("allow: GET,HEAD"), "{method} {path}: {answer}");
+        }
+        let head = format!("HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = server.send(&head).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -97,7 +116,7 @@ async fn status_can_be_read_back() {
 
 #[tokio::test]
 async fn readiness_says_what_is_missing_and_is_not_asked_for_each_probe() {
-    let server = start(Err("the database is unreachable".to_owned())).await;
+    let server = start(Err(Unready::Database("the database is unreachable".to_owned()))).await;
     for _ in 0..5 {
         let answer = server.get("/readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
@@ -116,6 +135,43 @@ async fn too_much_is_refused() {
         "x".repeat(50)
     );
     assert!(server.send(&body).await.starts_with("HTTP/1.1 413 "));
+    let many = "a: b\r\n".repeat(500);
+    let head = format!("GET /livez HTTP/1.1\r\nhost: x\r\n{many}\r\n");
+    assert!(server.send(&head).await.starts_with("HTTP/1.1 431 "));
+    let path = "x".repeat(20_000);
+    let head = format!("GET /{path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let answer = server.send(&head).await;
+    assert!(answer.starts_with("HTTP/1.1 431 ") || answer.starts_with("HTTP/1.1 414 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_comes_too_slowly_is_not_waited_for() {
+    let server = start(Ok(())).await;
+    let (mut reading, mut writing) =
+        TcpStream::connect(server.address).await.expect("a connection").into_split();
+    // A byte now and then keeps a connection busy, but not for ever.
+    let trickle = tokio::spawn(async move {
+        for byte in b"GET /livez HTTP/1.1\r\nhost: x\r\nslow: ".iter().chain(&[b'x'; 10_000]) {
+            if writing.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut answer = Vec::new();
+    let ended = timeout(SOON, reading.read_to_end(&mut answer)).await.expect("an end");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(!answer.starts_with("HTTP/1.1 200"), "{ended:?} {answer}");
+    trickle.abort();
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_holds_nobody_up() {
+    let server = start(Ok(())).await;
+    let request =
+        "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 10\r\n\r\nx";
+    let answer = server.send(request).await;
+    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
 }
 
 #[tokio::test]
@@ -127,6 +183,27 @@ async fn clients_that_only_hold_connections_do_not_shut_others_out() {
     idle.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("a request");
     let answer = timeout(SOON, server.get("/livez")).await.expect("a turn");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn no_more_connections_are_served_than_allowed() {
+    let server = start_with(Ok(()), SOON * 12).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("a request");
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.expect("an answer");
+        held.push(stream);
+    }
+    let mut third = TcpStream::connect(server.address).await.expect("the kernel takes it");
+    let request = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    third.write_all(request).await.expect("a request");
+    let mut byte = [0; 1];
+    let early = timeout(Duration::from_millis(100), third.read_exact(&mut byte)).await;
+    assert!(early.is_err(), "the third is served beside the two that are allowed");
+    drop(held.pop());
+    timeout(SOON, third.read_exact(&mut byte)).await.expect("a turn").expect("an answer");
 }
 
 #[tokio::test]

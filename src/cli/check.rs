@@ -42,7 +42,14 @@ async fn database(config: &Config) -> Checked {
             service::store(&config.database).map_err(|error| Chain(&error).to_string())?;
         let tenant_id = config.identity.tenant_id.to_string();
         store.ready_for(&tenant_id).await.map_err(|error| Chain(&error).to_string())?;
-        Ok("reachable, the schema is current".to_owned())
+        let excess = store.read(|tx| tx.excess_audit_rights()).await;
+        let excess = excess.map_err(|error| Chain(&error).to_string())?.join(", ");
+        Ok(match excess.as_str() {
+            "" => "reachable, the schema is current".to_owned(),
+            rights => format!(
+                "reachable, the schema is current; this role may {rights} on audit_logs as well, which docs/database-roles.sql takes away"
+            ),
+        })
     };
     Checked { what: "database", result: ready.await }
 }

@@ -7,10 +7,10 @@ use tokio::sync::watch;
 use super::{Context, Exit, failed, unusable};
 use crate::config::Config;
 use crate::daemon::{Daemon, DaemonError, Lead, Signals};
-use crate::http::Readiness;
+use crate::http::{Readiness, Unready};
 use crate::metrics::Metrics;
 use crate::service::{self, Election, Inbox, OnDone, Service, Watch};
-use crate::store::Store;
+use crate::store::{self, PoolUse, Store};
 use crate::telemetry::Telemetry;
 
 /// Runs until a signal asks for a stop.
@@ -52,12 +52,19 @@ pub async fn serve(
         Ok(lock) => lock,
         Err(error) => return unusable(&error),
     };
-    let opening = service::open(store.clone(), config.identity.tenant_id.to_string());
+    let tenant_id = config.identity.tenant_id.to_string();
+    let opening = service::open(store.clone(), tenant_id, Arc::clone(&metrics));
+    let pool = store.clone();
+    metrics.watch_pool(move || {
+        let PoolUse { idle, in_use } = pool.pool_use();
+        (idle, in_use)
+    });
     let (publish, lead) = watch::channel(Lead::default());
     let (instance, inbox) = (config.leader.instance(), Inbox::default());
     let election = Election::new(store.clone(), config.leader.clone(), publish, inbox.clone());
     let mut runner =
         Service::new(sync, Arc::clone(&metrics), instance.clone(), lead.clone(), inbox);
+    runner.look_at_credential().await;
     if let Some(on_done) = on_done {
         runner = runner.watched(on_done);
     }
@@ -89,8 +96,11 @@ fn readiness(store: Store, lead: watch::Receiver<Lead>) -> Readiness {
     Readiness::new(move || {
         let (store, lead) = (store.clone(), lead.clone());
         async move {
-            store.ready().await.map_err(|error| error.to_string())?;
-            lead.borrow().problem.clone().map_or(Ok(()), Err)
+            store.ready().await.map_err(|error| match &error {
+                store::Error::Schema(_) => Unready::Other(error.to_string()),
+                _ => Unready::Database(error.to_string()),
+            })?;
+            lead.borrow().problem.clone().map_or(Ok(()), |problem| Err(Unready::Other(problem)))
         }
     })
 }

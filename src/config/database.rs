@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::layers::Sources;
 use super::problem::Fault;
 use super::reader::Reader;
 use super::secret::Secret;
+use super::transport;
 use super::values::{duration, secret, whole};
 
 /// The database.
@@ -26,10 +28,10 @@ pub struct Database {
 }
 
 impl Database {
-    pub(super) fn read(from: &mut Reader, warnings: &mut Vec<String>) -> Self {
+    pub(super) fn read(from: &mut Reader, sources: &Sources, warnings: &mut Vec<String>) -> Self {
         let range = Duration::from_millis(1)..=Duration::from_hours(1);
         Self {
-            url: url(from, warnings),
+            url: url(from, sources, warnings),
             pool_size: from.get("database.pool_size", whole(1..=64)),
             connect_timeout: from.get("database.connect_timeout", duration(range.clone())),
             statement_timeout: from.get("database.statement_timeout", duration(range.clone())),
@@ -47,7 +49,7 @@ impl Database {
     }
 }
 
-fn url(from: &mut Reader, warnings: &mut Vec<String>) -> Secret {
+fn url(from: &mut Reader, sources: &Sources, warnings: &mut Vec<String>) -> Secret {
     let given: Option<SecretString> = from.get("database.url", secret);
     let file: Option<PathBuf> = super::secret_file(from, "database.url_file", warnings);
     if file.is_some() && from.is_given("database.url") {
@@ -75,6 +77,13 @@ fn url(from: &mut Reader, warnings: &mut Vec<String>) -> Secret {
                 "use postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH",
             ),
         );
+    }
+    if let Ok(url) = secret.read() {
+        let mode = sources.variable("PGSSLMODE");
+        warnings.extend(transport::warning(url.expose_secret(), mode));
+        if transport::has_password(url.expose_secret()) {
+            super::note_public(from, "database.url", warnings);
+        }
     }
     secret
 }

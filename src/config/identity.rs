@@ -134,6 +134,9 @@ impl Keys {
         let client_id = from.get("identity.client_id", guid);
         let value = from.get("identity.client_secret", secret);
         let file = super::secret_file(from, "identity.client_secret_file", warnings);
+        if value.is_some() {
+            super::note_public(from, "identity.client_secret", warnings);
+        }
         if value.is_some() && file.is_some() {
             let fault = Fault::new("is set beside identity.client_secret", "set one of the two");
             from.complain("identity.client_secret_file", fault);

@@ -22,7 +22,8 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub struct Sources {
     /// The file to read, if one was named.
     pub file: Option<PathBuf>,
-    /// The environment: `DIRSYNC__*`, and the `AZURE_*` of workload identity.
+    /// The environment: `DIRSYNC__*`, the `AZURE_*` of workload identity, and the
+    /// `PGSSLMODE` that libpq reads by itself.
     pub environment: BTreeMap<String, OsString>,
 }
 
@@ -31,7 +32,9 @@ impl Sources {
     pub fn of_process(file: Option<PathBuf>) -> Self {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| name.starts_with(PREFIX) || name.starts_with("AZURE_"))
+            .filter(|(name, _)| {
+                name.starts_with(PREFIX) || name.starts_with("AZURE_") || name == "PGSSLMODE"
+            })
             .collect();
         let named = std::env::var_os("DIRSYNC_CONFIG").filter(|path| !path.is_empty());
         Self { file: file.or_else(|| named.map(PathBuf::from)), environment }

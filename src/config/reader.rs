@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::layers::{Layers, Raw};
 use super::problem::{Fault, Origin, Problem, Problems};
+use super::secret::is_world_readable;
 
 /// A configuration that is being read.
 pub(super) struct Reader {
@@ -45,6 +46,14 @@ impl Reader {
             .effective
             .get(key)
             .is_some_and(|placed| placed.origin != Origin::Default && placed.raw != empty)
+    }
+
+    /// Whether `key` stands in a file that everybody on this machine may read.
+    pub(super) fn is_public(&self, key: &str) -> bool {
+        self.layers.effective.get(key).is_some_and(|placed| match &placed.origin {
+            Origin::File(path) => is_world_readable(path),
+            _ => false,
+        })
     }
 
     /// Whether something was already said about `key`.

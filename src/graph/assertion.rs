@@ -12,7 +12,7 @@ use azure_core::http::ClientMethodOptions;
 use azure_identity::ClientAssertion;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -78,6 +78,13 @@ impl CertificateAssertion {
     }
 }
 
+/// When the first certificate of a PEM text ends.
+pub(super) fn not_after(certificate: &str) -> Option<DateTime<Utc>> {
+    let der = rustls_pemfile::certs(&mut certificate.as_bytes()).next()?.ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
+    DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)
+}
+
 /// The private key of a PEM text that may hold a certificate as well, before or after it.
 fn key_block(pem: &str) -> &str {
     let start = pem
@@ -134,6 +141,13 @@ mod tests {
             CertificateAssertion::new("aud".to_owned(), "app".to_owned(), "nothing", "nothing")
                 .expect_err("refused");
         assert!(error.to_string().contains("identity.certificate_file"));
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        let ends = not_after(PEM).map(|time| time.to_rfc3339());
+        assert_eq!(ends.as_deref(), Some("2126-10-29T14:29:33+00:00"));
+        assert_eq!(not_after("nothing"), None);
     }
 
     /// A self-signed certificate with its key; proves nothing to anybody.

@@ -19,7 +19,7 @@ use azure_identity::{
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::assertion::CertificateAssertion;
+use super::assertion::{self, CertificateAssertion};
 use super::authority::{Authority, Refusal};
 use super::error::{Cause, Error};
 use super::link;
@@ -68,6 +68,15 @@ impl Mint {
         let expires_at =
             DateTime::from_timestamp(token.expires_on.unix_timestamp(), 0).unwrap_or_else(Utc::now);
         Ok((token.token.secret().to_owned().into(), expires_at))
+    }
+
+    /// When the client certificate ends; `None` where there is none that can be read.
+    pub(super) async fn expires_at(&self) -> Option<DateTime<Utc>> {
+        if self.identity.kind != IdentityKind::Certificate {
+            return None;
+        }
+        let certificate = read(self.identity.certificate_file.as_deref()?).await.ok()?;
+        assertion::not_after(&certificate)
     }
 
     async fn credential(&self, authority: &Authority) -> Result<Arc<dyn TokenCredential>, Error> {

@@ -97,6 +97,11 @@ impl Tokens {
         }))
     }
 
+    /// When the client certificate ends; `None` where there is none that can be read.
+    pub(super) async fn credential_expires_at(&self) -> Option<DateTime<Utc>> {
+        self.0.mint.expires_at().await
+    }
+
     /// A token that is good now, fetching one if there is none.
     ///
     /// While an ageing token is being replaced, or cannot be, it goes on serving.

@@ -14,8 +14,25 @@ const HOLDS: Duration = Duration::from_secs(2);
 /// How long the question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is missing, in plain words that anybody may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unready {
+    /// The database does not answer.
+    Database(String),
+    /// It answers, but something else is missing.
+    Other(String),
+}
+
+impl Unready {
+    /// The words.
+    pub fn why(&self) -> &str {
+        let (Self::Database(why) | Self::Other(why)) = self;
+        why
+    }
+}
+
 /// What is missing, if anything.
-type Answer = Result<(), String>;
+type Answer = Result<(), Unready>;
 type Check = dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync;
 
 /// A check with its last answer. Clones share it.
@@ -26,10 +43,10 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Asks `check`, which says in plain words what is missing; anybody can read them.
+    /// Asks `check`.
     pub fn new<F>(check: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<(), String>> + Send + 'static,
+        F: Future<Output = Answer> + Send + 'static,
     {
         Self { check: Arc::new(move || Box::pin(check())), last: Arc::default() }
     }
@@ -42,7 +59,10 @@ impl Readiness {
         {
             return answer.clone();
         }
-        let late = |_| Err(format!("the check took longer than {} s", PATIENCE.as_secs()));
+        let late = |_| {
+            let why = format!("the check took longer than {} s", PATIENCE.as_secs());
+            Err(Unready::Database(why))
+        };
         let answer = timeout(PATIENCE, (self.check)()).await.unwrap_or_else(late);
         *last = Some((Instant::now(), answer.clone()));
         answer

@@ -8,7 +8,9 @@ use prometheus::{
 
 use super::{ENDPOINTS, RETRY_REASONS};
 use crate::directory::Mode;
-use crate::reconcile::report::{Action, Entity, FindingKind, Outcome, Phase, Trigger};
+use crate::reconcile::report::{
+    Action, CursorReset, Entity, FindingKind, LinkedGroup, Outcome, Phase, States, Trigger,
+};
 
 /// From a run without changes to a first read of a large tenant.
 const RUN_SECONDS: &[f64] =
@@ -20,6 +22,8 @@ const REQUEST_SECONDS: &[f64] =
 pub(super) const MODES: [Mode; 2] = [Mode::Full, Mode::Delta];
 pub(super) const UNITS: [&str; 4] = ["users", "groups", "memberships", "access"];
 pub(super) const DIRECTIONS: [&str; 2] = ["gained", "lost"];
+/// The delta rounds of Graph that are followed.
+pub(super) const STREAMS: [&str; 2] = ["users", "groups"];
 
 /// The changes that exist, as the audit table lists them.
 const CHANGES: &[(Entity, &[Action])] = &[
@@ -61,8 +65,8 @@ impl Registrar<'_> {
         self.add(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
-    fn times(&self, name: &str, help: &str) -> Result<GaugeVec> {
-        self.add(GaugeVec::new(Opts::new(name, help), &["mode"]))
+    fn times(&self, name: &str, help: &str, label: &str) -> Result<GaugeVec> {
+        self.add(GaugeVec::new(Opts::new(name, help), &[label]))
     }
 
     fn durations(
@@ -102,8 +106,12 @@ pub(super) struct Runs {
     pub(super) plan_access_lost: IntGauge,
     pub(super) access_changes: IntCounterVec,
     pub(super) objects: IntGaugeVec,
+    pub(super) objects_by_state: IntGaugeVec,
     pub(super) drift: IntGauge,
     pub(super) findings: IntGaugeVec,
+    pub(super) linked_groups: IntGaugeVec,
+    pub(super) cursor_resets: IntCounterVec,
+    pub(super) delta_token: GaugeVec,
 }
 
 impl Runs {
@@ -121,14 +129,17 @@ impl Runs {
             last_attempt: on.times(
                 "last_attempt_timestamp_seconds",
                 "When a run last began, or 0.",
+                "mode",
             )?,
             last_success: on.times(
                 "last_success_timestamp_seconds",
                 "When a run that left the database equal to the directory, held removals apart, last ended, or 0.",
+                "mode",
             )?,
             next: on.times(
                 "next_run_timestamp_seconds",
                 "When the next run is due, or 0 if never.",
+                "mode",
             )?,
             running: on.gauge("run_in_progress", "1 while a run is going on.")?,
             consecutive_failures: on
@@ -154,11 +165,31 @@ impl Runs {
                 &["direction"],
             )?,
             objects: on.gauges("objects", "Objects that the platform sees.", &["kind"])?,
+            objects_by_state: on.gauges(
+                "objects_by_state",
+                "Objects by state, as counted at the start and by the last full run.",
+                &["kind", "state"],
+            )?,
             drift: on.gauge(
                 "drift_changes",
                 "Differences the last full run found that delta runs should have applied.",
             )?,
             findings: on.gauges("findings", "Open findings.", &["kind"])?,
+            linked_groups: on.gauges(
+                "linked_groups",
+                "Groups that links or the registry name, as the last run found them.",
+                &["state"],
+            )?,
+            cursor_resets: on.counters(
+                "cursor_resets_total",
+                "Runs that began from nothing because the stored delta links were of no use.",
+                &["reason"],
+            )?,
+            delta_token: on.times(
+                "delta_token_timestamp_seconds",
+                "When the run began whose delta link is stored, or 0 before the first.",
+                "stream",
+            )?,
         })
     }
 
@@ -191,8 +222,20 @@ impl Runs {
             self.withheld.with_label_values(&[unit]);
             self.objects.with_label_values(&[unit]);
         }
+        for (kind, state, _) in States::default().series() {
+            self.objects_by_state.with_label_values(&[kind, state]);
+        }
         for kind in FindingKind::ALL {
             self.findings.with_label_values(&[kind.label()]);
+        }
+        for state in LinkedGroup::ALL {
+            self.linked_groups.with_label_values(&[state.label()]);
+        }
+        for reason in CursorReset::ALL {
+            self.cursor_resets.with_label_values(&[reason.label()]);
+        }
+        for stream in STREAMS {
+            self.delta_token.with_label_values(&[stream]);
         }
     }
 }
@@ -255,12 +298,42 @@ impl Graph {
     }
 }
 
+/// The database, as this process sees it.
+pub(super) struct Database {
+    pub(super) up: IntGauge,
+    pub(super) pool: IntGaugeVec,
+}
+
+impl Database {
+    pub(super) fn register(registry: &Registry) -> Result<Self> {
+        let on = Registrar(registry);
+        Ok(Self {
+            up: on.gauge(
+                "database_up",
+                "1 if the database served when it was last asked, its schema apart.",
+            )?,
+            pool: on.gauges(
+                "database_pool_connections",
+                "Connections of this process to the database.",
+                &["state"],
+            )?,
+        })
+    }
+
+    pub(super) fn initialise(&self) {
+        for state in ["idle", "in_use"] {
+            self.pool.with_label_values(&[state]);
+        }
+    }
+}
+
 /// The process and its configuration.
 pub(super) struct Process {
     pub(super) leader: IntGauge,
     pub(super) leader_epoch: IntGauge,
     pub(super) config_reload_success: IntGauge,
     pub(super) config_reload_time: Gauge,
+    pub(super) credential_expiry: Gauge,
     build_info: IntGaugeVec,
 }
 
@@ -280,6 +353,10 @@ impl Process {
             config_reload_time: on.add(Gauge::new(
                 "config_last_reload_success_timestamp_seconds",
                 "When the configuration in use was loaded.",
+            ))?,
+            credential_expiry: on.add(Gauge::new(
+                "credential_expiry_timestamp_seconds",
+                "When the client certificate ends, or 0 where that cannot be known.",
             ))?,
             build_info: on.gauges("build_info", "Always 1.", &["version", "revision"])?,
         })

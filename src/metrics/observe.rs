@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::families::{DIRECTIONS, MODES, UNITS};
+use super::families::{DIRECTIONS, MODES, STREAMS, UNITS};
 use super::{ENDPOINTS, Metrics, RETRY_REASONS, closed, seconds};
 use crate::directory::Mode;
-use crate::reconcile::report::{FindingKind, Removals, Report, Totals};
+use crate::reconcile::report::{FindingKind, LinkedGroup, Removals, Report, States, Totals};
 
 impl Metrics {
     /// A run begins.
@@ -34,8 +34,11 @@ impl Metrics {
             access,
             pending,
             totals,
+            states,
             reading: _,
             phases,
+            reset,
+            linked_groups,
             findings,
             failure: _,
         } = report;
@@ -57,12 +60,23 @@ impl Metrics {
         if let Some(totals) = totals {
             self.objects(*totals);
         }
+        if let Some(states) = states {
+            self.states(*states);
+        }
         // A run that failed knows nothing about the rest: what was known still holds.
         if !outcome.is_success() {
             return;
         }
         runs.last_success.with_label_values(&[mode_label]).set(seconds(*finished_at));
         self.withheld(*withheld);
+        self.delta_tokens(*started_at);
+        if let Some(reason) = reset {
+            runs.cursor_resets.with_label_values(&[reason.label()]).inc();
+        }
+        for state in LinkedGroup::ALL {
+            let groups = linked_groups.get(state).copied().unwrap_or(0);
+            runs.linked_groups.with_label_values(&[state.label()]).set(gauge(groups));
+        }
         runs.plan_pending.set(gauge(pending.plans));
         runs.plan_oldest.set(pending.oldest.map_or(0.0, seconds));
         runs.plan_access_lost.set(gauge(withheld.access));
@@ -81,6 +95,31 @@ impl Metrics {
         for (mode, time) in times {
             self.runs.last_success.with_label_values(&[mode.label()]).set(seconds(*time));
         }
+    }
+
+    /// When the run began whose delta links are stored: each run that commits follows
+    /// both streams to their end and stores both.
+    pub fn delta_tokens(&self, time: DateTime<Utc>) {
+        for stream in STREAMS {
+            self.runs.delta_token.with_label_values(&[stream]).set(seconds(time));
+        }
+    }
+
+    /// How many objects are in which state.
+    pub fn states(&self, states: States) {
+        for (kind, state, count) in states.series() {
+            self.runs.objects_by_state.with_label_values(&[kind, state]).set(gauge(count));
+        }
+    }
+
+    /// Whether the database answered when it was last asked.
+    pub fn database_up(&self, up: bool) {
+        self.database.up.set(i64::from(up));
+    }
+
+    /// When the client certificate ends, where there is one.
+    pub fn credential_expiry(&self, time: Option<DateTime<Utc>>) {
+        self.process.credential_expiry.set(time.map_or(0.0, seconds));
     }
 
     /// When each mode is due next.
@@ -143,6 +182,12 @@ impl Metrics {
     /// Graph reported how much of the quota is used: above 1 it throttles.
     pub fn graph_throttle_ratio(&self, ratio: f64) {
         self.graph.throttle_ratio.set(ratio);
+    }
+
+    pub(super) fn pool_connections(&self, idle: u64, in_use: u64) {
+        let pool = &self.database.pool;
+        pool.with_label_values(&["idle"]).set(gauge(idle));
+        pool.with_label_values(&["in_use"]).set(gauge(in_use));
     }
 
     fn objects(&self, Totals { users, groups, memberships, access }: Totals) {

@@ -167,6 +167,38 @@ labels! {
     }
 }
 
+labels! {
+    /// Why a run read everything although it had a cursor.
+    CursorReset {
+        /// Graph says that the delta link is too old (410).
+        Expired = "expired",
+        /// Graph refuses the delta link (400, and whatever else is no 410 or 404).
+        Refused = "refused",
+        /// Graph does not know the delta link (404).
+        Unknown = "unknown",
+        /// This version asks Graph for something else than the one that took the link.
+        QueryChanged = "query_changed",
+        /// Scope, switches or admin groups were configured anew.
+        ScopeChanged = "scope_changed",
+        /// The links are of another endpoint.
+        EndpointChanged = "endpoint_changed",
+    }
+}
+
+labels! {
+    /// How a group is that a link or the registry names.
+    LinkedGroup {
+        /// It gives access to somebody.
+        Live = "live",
+        /// It was read, and nobody is in it.
+        Empty = "empty",
+        /// It is gone in the directory, or was never read.
+        Missing = "missing",
+        /// Its members could not be read at the last attempt: it takes nothing away.
+        Stale = "stale",
+    }
+}
+
 /// Removals by the units that the guard counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removals {
@@ -216,6 +248,29 @@ pub struct Totals {
     pub memberships: u64,
     /// (user, product) pairs with access.
     pub access: u64,
+}
+
+/// How many objects are in which state: counted, so full runs alone know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct States {
+    /// Users that are live, disabled and removed.
+    pub users: [u64; 3],
+    /// Groups that are live and removed.
+    pub groups: [u64; 2],
+}
+
+impl States {
+    /// Each count with its kind of object and its state.
+    pub const fn series(self) -> [(&'static str, &'static str, u64); 5] {
+        let Self { users: [live, disabled, removed], groups: [groups, groups_removed] } = self;
+        [
+            ("users", "live", live),
+            ("users", "disabled", disabled),
+            ("users", "removed", removed),
+            ("groups", "live", groups),
+            ("groups", "removed", groups_removed),
+        ]
+    }
 }
 
 /// What reading cost.
@@ -272,10 +327,16 @@ pub struct Report {
     pub pending: PendingPlans,
     /// What the platform sees now.
     pub totals: Option<Totals>,
+    /// The same by state, where the run counted.
+    pub states: Option<States>,
     /// What reading cost.
     pub reading: Reading,
     /// How long each part took.
     pub phases: BTreeMap<Phase, Duration>,
+    /// Why the run began from nothing, if it had a cursor that was of no use.
+    pub reset: Option<CursorReset>,
+    /// Groups that links or the registry name, by how they are; empty if unknown.
+    pub linked_groups: BTreeMap<LinkedGroup, u64>,
     /// Open findings by kind after the run.
     pub findings: BTreeMap<FindingKind, u64>,
     /// Why it failed, if it did.

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use super::bulk::{ROWS_MAX, insert_rows};
 use super::schema::audit_logs;
 use super::types::{Json, Label, Time};
-use super::{Belongings, Error, RunInfo, Tx};
+use super::{Belongings, Doing, Error, RunInfo, Tx};
 use crate::directory::Evidence;
 use crate::reconcile::guard::{Approval, Release};
 use crate::reconcile::report::{Action, Entity};
@@ -130,6 +130,28 @@ impl AuditLog {
     pub(super) fn finish(mut self, tx: &mut Tx<'_>) -> Result<u64, Error> {
         self.flush(tx)?;
         Ok(self.written)
+    }
+}
+
+impl Tx<'_> {
+    /// What this role may do with the audit beyond reading and adding to it. Empty is
+    /// what `docs/database-roles.sql` makes of it; an embedded database knows no roles.
+    pub fn excess_audit_rights(&mut self) -> Result<Vec<String>, Error> {
+        #[derive(QueryableByName)]
+        struct Right {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            name: String,
+        }
+        if !super::types::is_postgres(self.conn) {
+            return Ok(Vec::new());
+        }
+        let rights: Vec<Right> = diesel::sql_query(
+            "SELECT name FROM unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS name
+              WHERE has_table_privilege('audit_logs', name)",
+        )
+        .load(self.conn)
+        .doing("reading what the role may do")?;
+        Ok(rights.into_iter().map(|right| right.name).collect())
     }
 }
 

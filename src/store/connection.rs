@@ -33,6 +33,15 @@ pub struct Settings {
     pub lock_timeout: Duration,
 }
 
+/// What the connections of a pool are doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Open, and waiting for work.
+    pub idle: u64,
+    /// At work, or being opened.
+    pub in_use: u64,
+}
+
 /// Which database a URL names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use super::bulk::IDS_MAX;
@@ -11,7 +12,7 @@ use super::schema::{
     aad_groups, dirsync_cursors, dirsync_observed_edges, dirsync_observed_groups,
     dirsync_observed_users, product_aad_groups,
 };
-use super::types::Id;
+use super::types::{Id, Time};
 use super::{Doing, Error, Tx};
 use crate::directory::{Cursor, DeltaLink, Member, MemberKind, Members, ObjectId, fold_case};
 use crate::reconcile::fold::{Observed, Part};
@@ -130,6 +131,16 @@ impl Tx<'_> {
             fingerprint,
             cursor: Cursor { users: DeltaLink::new(users), groups: DeltaLink::new(groups) },
         }))
+    }
+
+    /// When the run began whose links the next one starts from; `None` before the first.
+    pub fn cursor_moved_at(&mut self) -> Result<Option<DateTime<Utc>>, Error> {
+        let time: Option<Time> = dirsync_cursors::table
+            .select(dirsync_cursors::updated_at)
+            .first(self.conn)
+            .optional()
+            .doing("reading the cursor's time")?;
+        Ok(time.map(|time| time.0))
     }
 
     fn linked_groups(&mut self) -> Result<(BTreeSet<ObjectId>, BTreeMap<String, bool>), Error> {

@@ -67,8 +67,13 @@ pub(super) fn state(conn: &mut Conn) -> Result<SchemaState, Error> {
 /// Applies what is pending, in one transaction that only one process holds at a time.
 pub(super) fn apply(conn: &mut Conn) -> Result<Vec<String>, Error> {
     alone(conn, |conn| {
-        if let SchemaState::Ahead(unknown) = state(conn)? {
-            return Err(Error::Schema(SchemaState::Ahead(unknown).to_string()));
+        match state(conn)? {
+            // Nothing to do needs no right to do it: the daemon's role may ask as well.
+            SchemaState::Current => return Ok(Vec::new()),
+            SchemaState::Ahead(unknown) => {
+                return Err(Error::Schema(SchemaState::Ahead(unknown).to_string()));
+            }
+            SchemaState::Behind(_) | SchemaState::Foreign(_) => {}
         }
         model::check(conn)?;
         Ok(match conn {

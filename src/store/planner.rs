@@ -1,6 +1,8 @@
 //! What the database's planner is told. SQLite needs no telling: it looks for keys by index.
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 
 use super::types::is_postgres;
 use super::{Doing, Error, Tx};
@@ -24,12 +26,25 @@ impl Tx<'_> {
 
     /// Gathers statistics on what a first run filled. Without any the planner takes every
     /// key for a common one, and the next runs need not wait for autovacuum to come by.
+    /// A role that owns none of the tables may not, and has to leave it to autovacuum.
     pub fn gather_statistics(&mut self) -> Result<(), Error> {
-        if is_postgres(self.conn) {
-            self.conn
-                .batch_execute(&format!("ANALYZE {READ_BY_KEY}"))
-                .doing("gathering statistics")?;
+        const DOING: &str = "gathering statistics";
+        if !is_postgres(self.conn) {
+            return Ok(());
         }
-        Ok(())
+        let owned = format!(
+            "SELECT string_agg(oid::regclass::text, ', ') AS tables FROM pg_class
+              WHERE oid = ANY (string_to_array('{READ_BY_KEY}', ', ')::regclass[])
+                AND pg_has_role(relowner, 'USAGE')"
+        );
+        let Owned { tables } = diesel::sql_query(owned).get_result(self.conn).doing(DOING)?;
+        let Some(tables) = tables else { return Ok(()) };
+        self.conn.batch_execute(&format!("ANALYZE {tables}")).doing(DOING)
     }
+}
+
+#[derive(QueryableByName)]
+struct Owned {
+    #[diesel(sql_type = Nullable<Text>)]
+    tables: Option<String>,
 }

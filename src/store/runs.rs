@@ -11,7 +11,7 @@ use super::schema::{
 use super::types::{Id, Json, Time};
 use super::{Doing, Error, Tx};
 use crate::directory::Mode;
-use crate::reconcile::report::Totals;
+use crate::reconcile::report::{States, Totals};
 
 #[derive(Queryable, Insertable)]
 #[diesel(table_name = dirsync_runs, treat_none_as_default_value = false)]
@@ -155,6 +155,28 @@ impl Tx<'_> {
             users: users.unsigned_abs(),
             groups: groups.unsigned_abs(),
             memberships: memberships.unsigned_abs(),
+        })
+    }
+
+    /// How many objects are in which state: reads whole tables.
+    pub fn states(&mut self) -> Result<States, Error> {
+        use diesel::dsl::count_star;
+        let users: Vec<(String, i64)> = dirsync_user_identities::table
+            .group_by(dirsync_user_identities::state)
+            .select((dirsync_user_identities::state, count_star()))
+            .load(self.conn)
+            .doing("counting users by state")?;
+        let groups: Vec<(String, i64)> = dirsync_aad_groups::table
+            .group_by(dirsync_aad_groups::state)
+            .select((dirsync_aad_groups::state, count_star()))
+            .load(self.conn)
+            .doing("counting groups by state")?;
+        let of = |rows: &[(String, i64)], state: &str| {
+            rows.iter().find(|(found, _)| found == state).map_or(0, |(_, n)| n.unsigned_abs())
+        };
+        Ok(States {
+            users: ["live", "disabled", "removed"].map(|state| of(&users, state)),
+            groups: ["live", "removed"].map(|state| of(&groups, state)),
         })
     }
 

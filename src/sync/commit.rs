@@ -54,8 +54,9 @@ impl Committing<'_> {
         observation.question.held_users = held_users;
         observation.question.held_groups = held_groups;
         let (mut world, drift) = self.load(tx, &mut observation)?;
-        let Observation { mode, generation, cursor, reading, seconds, notes, rehearsal, .. } =
-            observation;
+        let Observation {
+            mode, generation, cursor, reading, seconds, notes, reset, rehearsal, ..
+        } = observation;
         let mut phases =
             BTreeMap::from([(Phase::Observe, seconds), (Phase::Load, timer.elapsed())]);
 
@@ -103,8 +104,11 @@ impl Committing<'_> {
             access: moves(&plan),
             pending: tx.pending_plans()?,
             totals: Some(totals),
+            states: if everything { Some(tx.states()?) } else { None },
             reading,
             phases,
+            reset,
+            linked_groups: tx.count_linked_groups()?,
             findings: tx.count_findings()?,
             failure: None,
         };

@@ -16,9 +16,9 @@ use crate::directory::{Cursor, Mode, Seen, fold_case};
 use crate::graph::{self, GoneSince, ObjectKind, Tally};
 use crate::reconcile::fold::{Admission, Part, Scope};
 use crate::reconcile::guard::Trip;
-use crate::reconcile::report::{FindingKind, Reading};
+use crate::reconcile::report::{CursorReset, FindingKind, Reading};
 use crate::store::{Question, Start, Which};
-use reading::Reader;
+use reading::{Reader, Rounds};
 
 /// All that one run learnt from Graph.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub struct Observation {
     pub(super) seconds: Duration,
     /// Findings about reading: open with a message, or over.
     pub(super) notes: BTreeMap<(FindingKind, String), Option<String>>,
+    /// Why the stored cursor was of no use, if there was one.
+    pub(super) reset: Option<CursorReset>,
     /// Graph's id of the last request.
     pub(super) request_id: Option<String>,
     /// Why this run may take nothing away unasked, if so.
@@ -70,7 +72,8 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         roles.is_none_or(|roles| roles.iter().any(|role| role == "Member.Read.Hidden"));
     let mut reader = Reader::new(sync, &start, shows_hidden);
     reader.note_invalid_links();
-    let (mode, cursor) = reader.rounds_and_lists(run.mode, usable(sync, &start)).await?;
+    let (stored, reset) = usable(sync, &start);
+    let Rounds { mode, cursor, lost } = reader.rounds_and_lists(run.mode, stored).await?;
     reader.complete_scope().await?;
     let question = question(sync, run, mode, &mut reader).await?;
     let Reader { parts, listed_at, followed, admitted_users, admitted_groups, notes, .. } = reader;
@@ -90,6 +93,7 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         reading: cost(&before, &sync.directory.tally()),
         seconds: timer.elapsed(),
         notes,
+        reset: reset.or(lost),
         request_id: sync.directory.last_request_id(),
         mandate: Mandate::default(),
         rehearsal: rehearsal(sync, &start),
@@ -101,17 +105,25 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
 fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
     match &start.cursor {
         None => Some(Trip::FirstRun),
-        Some(_) if usable(sync, start).is_none() => Some(Trip::ScopeChanged),
+        Some(_) if usable(sync, start).0.is_none() => Some(Trip::ScopeChanged),
         Some(_) => None,
     }
 }
 
-/// The stored cursor, if its links are of this endpoint, query and scope.
-fn usable(sync: &Sync, start: &Start) -> Option<Cursor> {
-    let row = start.cursor.as_ref()?;
-    let same =
-        row.endpoint == sync.settings.endpoint && row.fingerprint == sync.settings.fingerprint();
-    same.then(|| row.cursor.clone())
+/// The stored cursor, if its links are of this endpoint, query and scope; else why not.
+fn usable(sync: &Sync, start: &Start) -> (Option<Cursor>, Option<CursorReset>) {
+    let Some(row) = &start.cursor else { return (None, None) };
+    let wanted = sync.settings.fingerprint();
+    let reset = if row.endpoint != sync.settings.endpoint {
+        CursorReset::EndpointChanged
+    } else if !row.fingerprint.starts_with(&format!("{};", graph::QUERY_FINGERPRINT)) {
+        CursorReset::QueryChanged
+    } else if row.fingerprint != wanted {
+        CursorReset::ScopeChanged
+    } else {
+        return (Some(row.cursor.clone()), None);
+    };
+    (None, Some(reset))
 }
 
 /// What was read between two tallies.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::reconcile::report::Report;
+use crate::reconcile::report::{CursorReset, Report};
 use crate::store::RunRow;
 
 /// Counts by `entity.action`.
@@ -28,13 +28,18 @@ pub fn as_json(report: &Report) -> Value {
         access,
         pending,
         totals,
+        states,
         reading,
         phases,
+        reset,
+        linked_groups,
         findings,
         failure,
     } = report;
     let phases: BTreeMap<&str, f64> =
         phases.iter().map(|(phase, time)| (phase.label(), time.as_secs_f64())).collect();
+    let linked_groups: BTreeMap<&str, u64> =
+        linked_groups.iter().map(|(state, count)| (state.label(), *count)).collect();
     let findings: BTreeMap<&str, u64> =
         findings.iter().map(|(kind, count)| (kind.label(), *count)).collect();
     json!({
@@ -54,6 +59,13 @@ pub fn as_json(report: &Report) -> Value {
             "users": totals.users, "groups": totals.groups, "memberships": totals.memberships,
             "access": totals.access,
         })),
+        "states": states.map(|states| {
+            let mut by_kind: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+            for (kind, state, count) in states.series() {
+                by_kind.entry(kind).or_default().insert(state, count);
+            }
+            by_kind
+        }),
         "access": { "gained": access.gained, "lost": access.lost },
         "pending_plans": { "plans": pending.plans, "oldest": pending.oldest },
         "reading": {
@@ -65,6 +77,8 @@ pub fn as_json(report: &Report) -> Value {
             "waited_seconds": reading.waited_seconds,
         },
         "phase_seconds": phases,
+        "cursor_reset": reset.map(CursorReset::label),
+        "linked_groups": linked_groups,
         "findings": findings,
         "failure": failure.as_ref().map(|failure| json!({
             "kind": failure.kind, "message": failure.message,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use nexus_dirsync::daemon::{LastRun, Status};
@@ -59,9 +59,14 @@ impl Daemon {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Waits for the end, whatever it is.
+    pub async fn end(&mut self) -> ExitStatus {
+        until("the process ends", async || self.child.try_wait().unwrap()).await
+    }
+
     /// Waits for the end.
     pub async fn exit_code(&mut self) -> i32 {
-        let status = until("the process ends", async || self.child.try_wait().unwrap()).await;
+        let status = self.end().await;
         status.code().unwrap_or_else(|| panic!("ended by a signal: {status}"))
     }
 
@@ -96,9 +101,18 @@ impl Daemon {
 
     /// The value of one line of `/metrics`, named with its labels.
     pub async fn metric(&self, name: &str) -> u64 {
+        self.number(name).await.parse().unwrap()
+    }
+
+    /// The same for numbers that are not whole.
+    pub async fn value(&self, name: &str) -> f64 {
+        self.number(name).await.parse().unwrap()
+    }
+
+    async fn number(&self, name: &str) -> String {
         let (_, body) = self.get("/metrics").await.expect("/metrics is served");
         let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("{name} in\n{body}")).parse().unwrap()
+        line.unwrap_or_else(|| panic!("{name} in\n{body}")).to_owned()
     }
 
     pub async fn until_status(&self, what: &str, test: impl Fn(&Status) -> bool) -> Status {

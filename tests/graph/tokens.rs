@@ -156,7 +156,18 @@ async fn a_certificate_proves_the_application() {
     identity.kind = IdentityKind::Certificate;
     identity.client_secret = None;
     identity.certificate_file = Some("tests/graph/fixtures/certificate.pem".into());
-    connect(&simulator, identity).list_users().await.expect("a list");
+    let directory = connect(&simulator, identity);
+    directory.list_users().await.expect("a list");
+    let ends = directory.credential_expires_at().await.expect("a certificate ends");
+    assert_eq!(ends.to_rfc3339(), "2126-10-29T14:29:33+00:00");
+}
+
+#[tokio::test]
+async fn the_end_of_a_credential_is_known_of_certificates_alone() {
+    let simulator = started(Options::default());
+    let mut identity = identity(&simulator);
+    identity.certificate_file = Some("tests/graph/fixtures/certificate.pem".into());
+    assert_eq!(connect(&simulator, identity).credential_expires_at().await, None);
 }
 
 #[tokio::test]

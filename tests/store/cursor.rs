@@ -3,6 +3,7 @@
 
 use crate::prelude::*;
 use graph_simulator::{Effect, Expiry, Fault};
+use nexus_dirsync::reconcile::report::CursorReset;
 use nexus_dirsync::store;
 use nexus_dirsync::sync::Error;
 
@@ -37,10 +38,18 @@ async fn another_endpoint_or_scope_makes_the_next_run_a_full_one() {
         let mut world = team(on).await;
         assert_eq!(world.run(Delta).await.mode, Delta);
         world.settings.all_users = false;
-        assert_eq!(world.run(Delta).await.mode, Full, "{on:?}: scope");
+        let report = world.run(Delta).await;
+        assert_eq!((report.mode, report.reset), (Full, Some(CursorReset::ScopeChanged)), "{on:?}");
         assert_eq!(world.run(Delta).await.mode, Delta);
-        world.sql("UPDATE dirsync_cursors SET endpoint = 'https://elsewhere.example'");
-        assert_eq!(world.run(Delta).await.mode, Full, "{on:?}: endpoint");
+        for (change, reason) in [
+            ("endpoint = 'https://elsewhere.example'", CursorReset::EndpointChanged),
+            ("fingerprint = 'another query'", CursorReset::QueryChanged),
+        ] {
+            world.sql(&format!("UPDATE dirsync_cursors SET {change}"));
+            let report = world.run(Delta).await;
+            assert_eq!((report.mode, report.reset), (Full, Some(reason)), "{on:?}");
+        }
+        assert_eq!(world.run(Full).await.reset, None, "{on:?}: what was asked for is no reset");
         world.assert_rests().await;
         world.assert_equals_tenant().await;
     }
@@ -49,15 +58,15 @@ async fn another_endpoint_or_scope_makes_the_next_run_a_full_one() {
 #[tokio::test]
 async fn a_lost_token_becomes_a_full_read_that_finds_who_left_meanwhile() {
     let ways = [
-        Expiry::GoneWithLocation,
-        Expiry::GoneSyncStateNotFound,
-        Expiry::BadRequestSyncStateNotFound,
-        Expiry::NotFoundResyncRequired,
-        Expiry::BadRequestResyncRequired,
-        Expiry::OlderThan30Days,
+        (Expiry::GoneWithLocation, CursorReset::Expired),
+        (Expiry::GoneSyncStateNotFound, CursorReset::Expired),
+        (Expiry::BadRequestSyncStateNotFound, CursorReset::Refused),
+        (Expiry::NotFoundResyncRequired, CursorReset::Unknown),
+        (Expiry::BadRequestResyncRequired, CursorReset::Refused),
+        (Expiry::OlderThan30Days, CursorReset::Refused),
     ];
     for on in BOTH {
-        for how in ways {
+        for (how, reason) in ways {
             let world = team(on).await;
             world.link("app", id("readers"));
             world.edit(|tenant| {
@@ -69,6 +78,7 @@ async fn a_lost_token_becomes_a_full_read_that_finds_who_left_meanwhile() {
             world.simulator.expire_delta_tokens(how);
             let report = world.run(Delta).await;
             assert_eq!((report.mode, report.outcome), (Full, Outcome::Applied), "{on:?} {how:?}");
+            assert_eq!(report.reset, Some(reason), "{on:?} {how:?}");
             assert_eq!(world.who("app"), ["cem"], "{on:?} {how:?}");
             world.assert_rests().await;
             world.assert_equals_tenant().await;

@@ -14,6 +14,7 @@ mod forgetting;
 mod guard;
 mod history;
 mod lead;
+mod linked;
 mod model;
 mod people;
 mod plans;

@@ -16,7 +16,12 @@ use tempfile::TempDir;
 pub struct Cluster {
     dir: TempDir,
     server: Child,
+    port: u16,
+    settings: Vec<String>,
 }
+
+/// The port that names the socket where a test does not care.
+const PORT: u16 = 5432;
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -67,6 +72,15 @@ pub fn unprivileged() -> Option<(u32, u32)> {
 
 impl Cluster {
     pub fn start() -> Self {
+        Self::start_with(PORT, &["listen_addresses="], &[])
+    }
+
+    /// A server with this port and these settings, `name=value`, and these files beside
+    /// its data, which nobody but it can read.
+    pub fn start_with(port: u16, settings: &[&str], files: &[(&str, &str)]) -> Self {
+        let port_setting = format!("port={port}");
+        let settings = settings.iter().copied().chain([port_setting.as_str()]);
+        let settings: Vec<String> = settings.map(str::to_owned).collect();
         let dir = tempfile::Builder::new().prefix("dirsync-pg").tempdir_in("/tmp").unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let (data, socket) = (dir.path().join("data"), dir.path().join("socket"));
@@ -95,15 +109,24 @@ impl Cluster {
             .status()
             .unwrap();
         assert!(made.success(), "initdb failed");
-        let server = guarded(&program("postgres"), &data, &socket);
-        let cluster = Self { dir, server };
-        cluster.wait(&socket.join(".s.PGSQL.5432"));
+        for (name, text) in files {
+            let path = data.join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = user {
+                chown(&path, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        let server = guarded(&program("postgres"), &data, &socket, &settings);
+        let cluster = Self { dir, server, port, settings };
+        cluster.wait(&socket);
         cluster
     }
 
-    fn wait(&self, socket: &Path) {
+    fn wait(&self, folder: &Path) {
         let started = Instant::now();
-        while std::os::unix::net::UnixStream::connect(socket).is_err() {
+        let socket = folder.join(format!(".s.PGSQL.{}", self.port));
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             assert!(started.elapsed() < Duration::from_secs(30), "PostgreSQL did not start");
             std::thread::yield_now();
         }
@@ -121,8 +144,9 @@ impl Cluster {
     /// Starts a server that was stopped.
     pub fn restart(&mut self) {
         let (data, socket) = (self.dir.path().join("data"), self.dir.path().join("socket"));
-        self.server = guarded(&Command::new(programs().join("postgres")), &data, &socket);
-        self.wait(&socket.join(".s.PGSQL.5432"));
+        let program = Command::new(programs().join("postgres"));
+        self.server = guarded(&program, &data, &socket, &self.settings);
+        self.wait(&socket);
     }
 
     /// The server's socket, for a proxy in front of it.
@@ -131,8 +155,13 @@ impl Cluster {
     }
 
     pub fn url(&self, database: &str) -> String {
+        self.url_of("postgres", database)
+    }
+
+    /// The URL by which a role connects.
+    pub fn url_of(&self, role: &str, database: &str) -> String {
         let socket = self.dir.path().join("socket").display().to_string().replace('/', "%2F");
-        format!("postgres://postgres@{socket}/{database}")
+        format!("postgres://{role}@{socket}:{}/{database}", self.port)
     }
 
     pub fn psql(&self, database: &str, sql: &str) {
@@ -154,7 +183,7 @@ impl Cluster {
 
 /// A static is never dropped, so the server must end by itself: a shell between us and
 /// it reads a pipe that closes when this process ends, however it ends.
-fn guarded(server: &Command, data: &Path, socket: &Path) -> Child {
+fn guarded(server: &Command, data: &Path, socket: &Path, settings: &[String]) -> Child {
     let script = r#""$0" "$@" & pid=$!; read -r _; kill -INT $pid; wait $pid"#;
     let mut command = Command::new("/bin/sh");
     command
@@ -165,13 +194,9 @@ fn guarded(server: &Command, data: &Path, socket: &Path) -> Child {
         .arg(data)
         .arg("-k")
         .arg(socket);
-    for setting in [
-        "listen_addresses=",
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-        "max_connections=200",
-    ] {
+    let quick =
+        ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"];
+    for setting in quick.into_iter().chain(settings.iter().map(String::as_str)) {
         command.args(["-c", setting]);
     }
     if let Some((uid, gid)) = unprivileged() {

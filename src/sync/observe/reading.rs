@@ -12,7 +12,7 @@ use crate::directory::{
 };
 use crate::graph::{self, Detail, Lookup};
 use crate::reconcile::fold::Part;
-use crate::reconcile::report::FindingKind;
+use crate::reconcile::report::{CursorReset, FindingKind};
 use crate::reconcile::world::{ObservedGroup, Presence};
 use crate::store::{Start, Which};
 use crate::sync::{Error, Sync};
@@ -44,6 +44,16 @@ pub(super) struct Reader<'s> {
     shows_hidden: bool,
 }
 
+/// What the rounds of a run came to.
+pub(super) struct Rounds {
+    /// What was read in the end.
+    pub(super) mode: Mode,
+    /// Where the next run starts.
+    pub(super) cursor: Cursor,
+    /// In which form the stored links were lost, if they were.
+    pub(super) lost: Option<CursorReset>,
+}
+
 impl<'s> Reader<'s> {
     pub(super) const fn new(sync: &'s Sync, start: &'s Start, shows_hidden: bool) -> Self {
         Self {
@@ -72,20 +82,26 @@ impl<'s> Reader<'s> {
         &mut self,
         mode: Mode,
         stored: Option<Cursor>,
-    ) -> Result<(Mode, Cursor), Error> {
-        let mut cursor = None;
+    ) -> Result<Rounds, Error> {
+        let (mut cursor, mut lost) = (None, None);
         if let Some(stored) = stored {
             match self.rounds(&stored).await {
                 Ok(next) if mode == Mode::Delta => {
                     self.look_up_stored().await?;
-                    return Ok((Mode::Delta, next));
+                    return Ok(Rounds { mode: Mode::Delta, cursor: next, lost });
                 }
                 Ok(next) => {
                     self.followed = true;
                     cursor = Some(next);
                 }
                 // The same run starts again from nothing: what is gone is found by id.
-                Err(graph::Error::CursorLost(_)) => {}
+                Err(graph::Error::CursorLost(rejection)) => {
+                    lost = Some(match rejection.status {
+                        410 => CursorReset::Expired,
+                        404 => CursorReset::Unknown,
+                        _ => CursorReset::Refused,
+                    });
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -98,7 +114,7 @@ impl<'s> Reader<'s> {
         self.resolve_names().await?;
         self.lists().await?;
         let cursor = self.rounds(&cursor).await?;
-        Ok((Mode::Full, cursor))
+        Ok(Rounds { mode: Mode::Full, cursor, lost })
     }
 
     /// Both delta rounds, side by side.

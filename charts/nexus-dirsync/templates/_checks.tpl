@@ -1,0 +1,60 @@
+{{/* What the schema cannot say: values that only make sense together. Each with its remedy. */}}
+
+{{- define "nexus-dirsync.checks" -}}
+{{- $values := .Values -}}
+{{- $sqlite := $values.database.sqlite.enabled -}}
+{{- $postgres := not (empty $values.database.existingSecret.name) -}}
+{{- if not (or $sqlite $postgres) -}}
+{{- fail "\n\ndatabase.existingSecret.name is empty: the tables must live somewhere.\nName a Secret that holds the URL of the platform's PostgreSQL:\n  kubectl create secret generic nexus-dirsync-database --from-literal=url='postgres://USER:PASSWORD@HOST/NAME?sslmode=verify-full'\n  --set database.existingSecret.name=nexus-dirsync-database\nor, for a trial only, use the embedded database: --set database.sqlite.enabled=true\n" -}}
+{{- end -}}
+{{- if and $sqlite $postgres -}}
+{{- fail "\n\ndatabase.sqlite.enabled and database.existingSecret.name are both set: choose one of the two.\n" -}}
+{{- end -}}
+{{- if and $sqlite (gt ($values.replicas | int64) 1) -}}
+{{- fail "\n\nreplicas is more than 1, but database.sqlite.enabled is set: several pods cannot share an embedded database.\nUse PostgreSQL (database.existingSecret.name), or set replicas to 1.\n" -}}
+{{- end -}}
+{{- if and $values.database.ca.configMap $values.database.ca.secret -}}
+{{- fail "\n\ndatabase.ca.configMap and database.ca.secret are both set: choose one of the two.\n" -}}
+{{- end -}}
+{{- if and $sqlite $values.migrations.existingSecret.name -}}
+{{- fail "\n\nmigrations.existingSecret.name is set, but database.sqlite.enabled knows no roles: leave it empty.\n" -}}
+{{- end -}}
+{{- include "nexus-dirsync.identityChecks" . -}}
+{{- $registries := list $values.registry.toml $values.registry.products $values.registry.existingConfigMap.name | compact -}}
+{{- if gt (len $registries) 1 -}}
+{{- fail "\n\nregistry.toml, registry.products and registry.existingConfigMap.name: set at most one of the three.\n" -}}
+{{- end -}}
+{{- $grace := include "nexus-dirsync.terminationGracePeriodSeconds" . | int64 -}}
+{{- $stop := include "nexus-dirsync.stopGraceSeconds" . | int64 -}}
+{{- if le $grace $stop -}}
+{{- fail (printf "\n\nterminationGracePeriodSeconds is %d, not more than config.schedule.stop_grace (%d s): a commit could be cut.\nLeave it empty, or make it at least %d.\n" $grace $stop (add $stop 15)) -}}
+{{- end -}}
+{{- $database := get $values.config "database" | default dict -}}
+{{- $statement := get $database "statement_timeout" | default "60s" -}}
+{{- if le $stop (include "nexus-dirsync.seconds" $statement | int64) -}}
+{{- fail (printf "\n\nconfig.schedule.stop_grace (%d s) is not longer than config.database.statement_timeout (%s): a stop could cut a commit.\nMake it longer.\n" $stop $statement) -}}
+{{- end -}}
+{{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
+{{- fail "\n\nserviceMonitor.enabled and podMonitor.enabled are both set: everything would be counted twice. Choose one of the two.\n" -}}
+{{- end -}}
+{{- if and $values.serviceMonitor.enabled (not $values.service.enabled) -}}
+{{- fail "\n\nserviceMonitor.enabled takes service.enabled: set it, or use podMonitor.enabled.\n" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nexus-dirsync.identityChecks" -}}
+{{- with .Values.identity -}}
+{{- if not .tenantId -}}
+{{- fail "\n\nidentity.tenantId is empty: give the tenant's id, a GUID (Azure portal, Microsoft Entra ID, Overview).\n" -}}
+{{- end -}}
+{{- if and (not .clientId) (ne .kind "managed_identity") -}}
+{{- fail (printf "\n\nidentity.clientId is empty, and identity.kind %s needs it: give the application's (client) id, a GUID (Azure portal, App registrations).\n" .kind) -}}
+{{- end -}}
+{{- if and (eq .kind "client_secret") (not .clientSecret.existingSecret) -}}
+{{- fail "\n\nidentity.clientSecret.existingSecret is empty, and identity.kind client_secret needs it:\n  kubectl create secret generic nexus-dirsync-identity --from-file=client-secret=FILE\n  --set identity.clientSecret.existingSecret=nexus-dirsync-identity\nBetter still, use workload_identity, which needs no secret.\n" -}}
+{{- end -}}
+{{- if and (eq .kind "certificate") (not .certificate.existingSecret) -}}
+{{- fail "\n\nidentity.certificate.existingSecret is empty, and identity.kind certificate needs it:\n  kubectl create secret tls nexus-dirsync-identity --cert=FILE --key=FILE\n  --set identity.certificate.existingSecret=nexus-dirsync-identity\n" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Makes what follows from other files: the chart's README.md from the comments in values.yaml
+and the keys in src/config.rs, and `config` in values.schema.json from config/default.toml.
+
+    generate.py            writes both
+    generate.py --check    says what is stale, and fails
+"""
+
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts/nexus-dirsync"
+DEFAULTS = ROOT / "config/default.toml"
+
+# Keys that other values of the chart decide, or that are secrets and belong into one.
+DECIDED = {
+    "database.url",
+    "database.url_file",
+    "identity.*",
+    "registry.*",
+    "http.listen",
+}
+# Words of closed sets; the defaults alone do not tell them.
+WORDS = {
+    "scope.groups": ["linked", "all"],
+    "scope.users": ["members", "all"],
+    "log.format": ["json", "text"],
+    "log.level": ["error", "warn", "info", "debug", "trace"],
+}
+DURATION = re.compile(r"^\d+(ms|s|m|h|d)$")
+DURATION_PATTERN = "^([0-9]+(ms|s|m|h|d|w) ?)+$"
+
+
+def is_decided(section: str, key: str) -> bool:
+    return f"{section}.{key}" in DECIDED or f"{section}.*" in DECIDED
+
+
+def key_schema(path: str, default: object) -> dict:
+    """What a key may hold, as far as its default tells. The daemon checks the rest."""
+    if path in WORDS:
+        return {"enum": WORDS[path]}
+    match default:
+        case bool():
+            return {"type": "boolean"}
+        case int():
+            return {"type": "integer", "minimum": 0}
+        case float():
+            return {"type": "number", "minimum": 0}
+        case list():
+            return {"type": "array", "items": {"type": "string"}}
+        case str() if DURATION.match(default):
+            return {"type": "string", "pattern": DURATION_PATTERN}
+        case str():
+            return {"type": "string"}
+    raise SystemExit(f"generate.py: {path}: no schema for a default such as {default!r}")
+
+
+def config_schema() -> dict:
+    sections = {}
+    for section, keys in tomllib.loads(DEFAULTS.read_text()).items():
+        known = {
+            key: key_schema(f"{section}.{key}", default)
+            for key, default in keys.items()
+            if not is_decided(section, key)
+        }
+        if known:
+            sections[section] = {"type": "object", "additionalProperties": False, "properties": known}
+    return {"type": "object", "additionalProperties": False, "properties": sections}
+
+
+def schema() -> str:
+    whole = json.loads((CHART / "values.schema.json").read_text())
+    whole["properties"]["config"] = config_schema()
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def documented() -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Paths by heading, and what each means: the comments `# --` of values.yaml."""
+    headings: dict[str, list[str]] = {}
+    meaning: dict[str, str] = {}
+    current, comment, stack = "", "", []
+    for line in (CHART / "values.yaml").read_text().splitlines():
+        if heading := re.match(r"^# == (.*)$", line):
+            current = heading[1]
+            headings[current] = []
+        elif said := re.match(r"^ *# -- (.*)$", line):
+            comment = said[1]
+        elif key := re.match(r"^( *)([A-Za-z]\w*):", line):
+            depth = len(key[1]) // 2
+            stack[depth:] = [key[2]]
+            if comment:
+                path = ".".join(stack)
+                headings[current].append(path)
+                meaning[path] = comment
+                comment = ""
+    return headings, meaning
+
+
+def leaves(values: object, path: str = "") -> list[str]:
+    if not isinstance(values, dict) or not values:
+        return [path]
+    return [leaf for key, value in values.items() for leaf in leaves(value, f"{path}.{key}".lstrip("."))]
+
+
+def lookup(values: dict, path: str) -> object:
+    for part in path.split("."):
+        values = values[part]
+    return values
+
+
+def table() -> str:
+    headings, meaning = documented()
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    for leaf in leaves(values):
+        if not any(leaf == path or leaf.startswith(f"{path}.") for path in meaning):
+            raise SystemExit(f"generate.py: values.yaml says nothing about {leaf}: write a comment '# --' above it")
+    lines = []
+    for heading, paths in headings.items():
+        lines += [f"### {heading}", "", "| value | default | meaning |", "|---|---|---|"]
+        for path in paths:
+            default = json.dumps(lookup(values, path), ensure_ascii=False).replace("|", "\\|")
+            lines.append(f"| `{path}` | `{default}` | {meaning[path].replace('|', chr(92) + '|')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def restart_keys() -> str:
+    """What a running daemon does not take over, as `Config::restart_needed` names it."""
+    keys = re.findall(r'^ +\("([a-z_.]+)", ', (ROOT / "src/config.rs").read_text(), re.M)
+    if not keys:
+        raise SystemExit("generate.py: src/config.rs names no key that takes a restart")
+    return ", ".join(f"`{key}`" if "." in key else f"`{key}.*`" for key in keys)
+
+
+def readme() -> str:
+    text = (CHART / "README.md.in").read_text()
+    return text.replace("@RESTART_KEYS@", restart_keys()).replace("@VALUES@\n", table())
+
+
+def main() -> int:
+    wanted = {CHART / "README.md": readme(), CHART / "values.schema.json": schema()}
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is stale: run tests/chart/generate.py and commit it")
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(wanted[path])
+        print(f"wrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""Values: what is refused, and what the daemon is given."""
+
+import json
+import os
+import subprocess
+import tempfile
+import tomllib
+import unittest
+from pathlib import Path
+
+import yaml
+
+import generate
+from chart import CASES, CHART, ROOT, Refused, at, daemon, helm_3, helm_4, merge, one
+
+MINIMAL = CASES["minimal"]
+TENANT = MINIMAL["identity"]["tenantId"]
+# Where the values are right by themselves, and wrong for the schema: what, value, and the key
+# that both Helms must name.
+WRONG = [
+    ("repicas", 2, "repicas"),
+    ("replicas", "two", "replicas"),
+    ("replicas", -1, "replicas"),
+    ("replicas", 1.5, "replicas"),
+    ("image.tags", "x", "tags"),
+    ("image.pullPolicy", "Sometimes", "pullPolicy"),
+    ("image.digest", "sha256:abc", "digest"),
+    ("database.url", "postgres://u:p@h/d", "url"),
+    ("database.existingSecret.name", "Not A Name", "name"),
+    ("database.sqlite.enabled", "yes", "enabled"),
+    ("migrations.mode", "hook", "mode"),
+    ("identity.kind", "azure_cli", "kind"),
+    ("identity.tenantId", "contoso.onmicrosoft.com", "tenantId"),
+    ("identity.authority", "http://login.example.com", "authority"),
+    ("identity.clientSecret.value", "s3cret", "value"),
+    ("serviceAccount.annotations.a", 1, "a"),
+    ("config.gaurd", {}, "gaurd"),
+    ("config.guard.user_max", 1, "user_max"),
+    ("config.guard.users_max", "many", "users_max"),
+    ("config.schedule.stop_grace", 75, "stop_grace"),
+    ("config.schedule.stop_grace", "soon", "stop_grace"),
+    ("config.scope.groups", "some", "groups"),
+    ("config.log.level", "loud", "level"),
+    ("config.roles.admin_groups", "one", "admin_groups"),
+    ("config.database.url", "postgres://u:p@h/d", "url"),
+    ("config.identity", {"kind": "certificate"}, "identity"),
+    ("config.registry", {"file": "x"}, "registry"),
+    ("config.http.listen", "0.0.0.0:1", "listen"),
+    ("registry.products", [{"name": "a"}], "description"),
+    ("registry.products", [{"name": "a", "description": "", "environment": "prod", "groups": []}], "environment"),
+    ("registry.products", [{"name": "a", "description": "", "environment": "production", "groups": [], "owners": ""}], "owners"),
+    ("terminationGracePeriodSeconds", "90s", "terminationGracePeriodSeconds"),
+    ("podLabels.a", "not a label", "a"),
+    ("listen.port", 80, "port"),
+    ("service.type", "Headless", "type"),
+    ("networkPolicy.databasePort", "5432", "databasePort"),
+    ("serviceMonitor.interval", "30 sec", "interval"),
+    ("prometheusRule.alerts.NexusDirsyncDirft", {}, "NexusDirsyncDirft"),
+    ("prometheusRule.alerts.NexusDirsyncDrift.severty", "x", "severty"),
+    ("prometheusRule.thresholds.throttledRatio", 10, "throttledRatio"),
+    ("dashboard.label", {}, "label"),
+]
+# What only makes sense together: the values over the minimal ones, and what must be told.
+TOGETHER = [
+    (at("database.existingSecret.name", ""), ["database.existingSecret.name", "create secret", "database.sqlite.enabled=true"]),
+    (at("database.sqlite.enabled", True), ["database.sqlite.enabled", "choose one"]),
+    (
+        {"database": {"existingSecret": {"name": ""}, "sqlite": {"enabled": True}}, "replicas": 2},
+        ["replicas", "database.sqlite.enabled", "set replicas to 1"],
+    ),
+    (at("database.ca", {"configMap": "a", "secret": "b"}), ["database.ca.configMap", "database.ca.secret"]),
+    (
+        {"database": {"existingSecret": {"name": ""}, "sqlite": {"enabled": True}}, "migrations": {"existingSecret": {"name": "a"}}},
+        ["migrations.existingSecret.name"],
+    ),
+    (at("identity.tenantId", ""), ["identity.tenantId"]),
+    (at("identity.clientId", ""), ["identity.clientId", "workload_identity"]),
+    (at("identity.kind", "client_secret"), ["identity.clientSecret.existingSecret", "create secret"]),
+    (at("identity.kind", "certificate"), ["identity.certificate.existingSecret", "create secret tls"]),
+    (at("registry", {"toml": "x", "existingConfigMap": {"name": "a"}}), ["registry.toml", "at most one"]),
+    (at("terminationGracePeriodSeconds", 60), ["terminationGracePeriodSeconds", "75 s", "at least 90"]),
+    (at("config.database.statement_timeout", "2m"), ["config.schedule.stop_grace", "config.database.statement_timeout", "longer"]),
+    ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, ["serviceMonitor.enabled", "podMonitor.enabled"]),
+    ({"serviceMonitor": {"enabled": True}, "service": {"enabled": False}}, ["serviceMonitor.enabled", "service.enabled"]),
+]
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, values: dict) -> list[str]:
+        """What each Helm says."""
+        told = []
+        for render in (helm_3, helm_4):
+            with self.assertRaises(Refused) as caught:
+                render(values)
+            told.append(str(caught.exception))
+        return told
+
+    def test_a_wrong_key_or_type_is_refused_by_name(self):
+        for path, value, key in WRONG:
+            with self.subTest(path, value=value):
+                for told in self.refused(merge(MINIMAL, at(path, value))):
+                    self.assertRegex(told, rf"\b{key}\b")
+
+    def test_a_secret_in_a_wrong_place_is_not_shown(self):
+        for told in self.refused(merge(MINIMAL, at("identity.clientSecret.value", "s3cret"))):
+            self.assertNotIn("s3cret", told)
+
+    def test_values_that_contradict_each_other_are_refused_with_the_remedy(self):
+        for over, parts in TOGETHER:
+            with self.subTest(over):
+                for told in self.refused(merge(MINIMAL, over)):
+                    for part in parts:
+                        self.assertIn(part, told)
+
+    def test_without_any_values_the_remedy_is_told(self):
+        for told in self.refused({}):
+            self.assertIn("database.existingSecret.name", told)
+
+
+class Documents(unittest.TestCase):
+    def test_readme_and_schema_are_not_stale(self):
+        wanted = {"README.md": generate.readme(), "values.schema.json": generate.schema()}
+        for name, text in wanted.items():
+            self.assertEqual((CHART / name).read_text(), text, "run tests/chart/generate.py and commit it")
+
+    def test_the_schema_is_strict_wherever_keys_are_ours(self):
+        def loose(schema: dict, path: str = ""):
+            if schema.get("type") == "object" and "properties" in schema and schema.get("additionalProperties") is not False:
+                yield path or "the root"
+            for key, inner in schema.get("properties", {}).items():
+                yield from loose(inner, f"{path}.{key}")
+
+        whole = json.loads((CHART / "values.schema.json").read_text())
+        for part in [whole, *whole["definitions"].values()]:
+            self.assertEqual(list(loose(part)), [])
+        values = yaml.safe_load((CHART / "values.yaml").read_text())
+        self.assertEqual(set(whole["properties"]) - {"global"}, set(values))
+
+    def test_versions_follow_the_project(self):
+        version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+        chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+        self.assertEqual((chart["version"], chart["appVersion"]), (version, version))
+
+    def test_the_defaults_that_the_chart_counts_with_are_the_daemons(self):
+        defaults = tomllib.loads((ROOT / "config/default.toml").read_text())
+        templates = (CHART / "templates/_config.tpl").read_text() + (CHART / "templates/_checks.tpl").read_text()
+        for section, key in [("schedule", "stop_grace"), ("database", "statement_timeout")]:
+            self.assertIn(f'"{key}" | default "{defaults[section][key]}"', templates)
+
+
+class Configuration(unittest.TestCase):
+    def files(self, values: dict) -> tuple[dict, dict | None]:
+        """What is in config.toml and registry.toml."""
+        objects = helm_4(values)
+        texts = {key: text for each in objects if each["kind"] == "ConfigMap" for key, text in each["data"].items()}
+        registry = texts.get("registry.toml")
+        return tomllib.loads(texts["config.toml"]), registry and tomllib.loads(registry)
+
+    def test_values_arrive_as_they_are(self):
+        values = CASES["everything-on"]
+        config, registry = self.files(values)
+        for section, keys in values["config"].items():
+            for key, value in keys.items():
+                self.assertEqual(config[section][key], value)
+                self.assertIs(type(config[section][key]), type(value), f"{section}.{key}")
+        self.assertEqual(config["identity"]["kind"], "workload_identity")
+        self.assertEqual(config["http"]["listen"], "0.0.0.0:8080")
+        self.assertEqual(registry["product"], values["registry"]["products"])
+
+    def test_odd_texts_survive(self):
+        odd = 'quote " backslash \\ tab \t newline \n <é> & \u2028 日本'
+        product = {"name": "a", "description": odd, "environment": "production", "groups": [odd.strip()], "owner": "'"}
+        _, registry = self.files(merge(MINIMAL, at("registry.products", [product])))
+        self.assertEqual(registry["product"], [product])
+
+    def test_the_clients_registry_passes_through_as_text(self):
+        text = (ROOT / "config/registry.toml").read_text()
+        _, registry = self.files(merge(MINIMAL, at("registry.toml", text)))
+        self.assertEqual(registry, tomllib.loads(text))
+
+    def test_a_registry_that_exists_is_mounted(self):
+        config, registry = self.files(CASES["ha"])
+        self.assertIsNone(registry)
+        self.assertEqual(config["registry"]["file"], "/etc/nexus-dirsync/registry/registry.toml")
+
+    @unittest.skipUnless(daemon(), "the daemon is not built: cargo build")
+    def test_the_daemon_takes_every_configuration(self):
+        for case, values in CASES.items():
+            with self.subTest(case), tempfile.TemporaryDirectory() as name:
+                self.take(values, Path(name))
+
+    def take(self, values: dict, folder: Path):
+        objects = helm_4(values)
+        data = [each["data"] for each in objects if each["kind"] == "ConfigMap"]
+        for file, text in [pair for each in data for pair in each.items() if pair[0].endswith(".toml")]:
+            (folder / file).write_text(text)
+        if not (folder / "registry.toml").exists():
+            (folder / "registry.toml").write_text((ROOT / "config/registry.toml").read_text())
+        # What the pod mounts is not here; a file of the kind stands in for it.
+        stand_in = folder / "file"
+        stand_in.write_text("-")
+        stand_in.chmod(0o440)
+        config = tomllib.loads((folder / "config.toml").read_text())
+        variables = {"PATH": os.environ["PATH"], "DIRSYNC__DATABASE__URL": f"sqlite://{folder}/test.db"}
+        for key in config["identity"]:
+            if key.endswith("_file"):
+                variables[f"DIRSYNC__IDENTITY__{key.upper()}"] = str(stand_in)
+        if config["identity"]["kind"] == "workload_identity":
+            variables["AZURE_FEDERATED_TOKEN_FILE"] = str(stand_in)
+        if "registry" in config:
+            variables["DIRSYNC__REGISTRY__FILE"] = str(folder / "registry.toml")
+
+        def run(*arguments):
+            command = [daemon(), "--config", folder / "config.toml", *arguments]
+            return subprocess.run(command, env=variables, capture_output=True, text=True)
+
+        checked = run("migrate", "--check")
+        self.assertEqual(checked.returncode, 1, checked.stderr)
+        self.assertIn("not current", checked.stdout)
+        if "registry" in config:
+            registry = run("registry", "check", folder / "registry.toml")
+            self.assertNotEqual(registry.returncode, 2, registry.stderr)
+
+    @unittest.skipUnless(daemon(), "the daemon is not built: cargo build")
+    def test_the_migration_needs_what_its_container_has(self):
+        for case in ("everything-on", "minimal"):
+            [container] = one(helm_4(CASES[case]), "Job")["spec"]["template"]["spec"]["containers"]
+            with self.subTest(case), tempfile.TemporaryDirectory() as folder:
+                url = Path(folder) / "url"
+                url.write_text(f"sqlite://{folder}/test.db")
+                variables = {each["name"]: each["value"] for each in container["env"]}
+                variables["DIRSYNC__DATABASE__URL_FILE"] = str(url)
+                done = subprocess.run([daemon(), *container["args"]], env=variables, capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,29 @@
+#!/bin/sh
+# The tests that take long, beside tests/all.sh.
+#
+#   tests/long.sh                    all of them
+#   tests/long.sh seeds [N [FIRST]]  N fault histories (200), each drawn from its seed: tests/faults
+#   tests/long.sh image              the container image, built and run: tests/image.sh
+#
+# A seed that fails is named with its story; DIRSYNC_SEED=7 cargo test --test faults lives it
+# again. Needs what tests/all.sh needs; each part says what else it wants and skips without.
+set -eu
+cd "$(dirname "$0")/.."
+
+seeds() {
+    if [ ! -d tests/faults ]; then
+        echo "== skipped: there are no fault histories (tests/faults)"
+        return
+    fi
+    DIRSYNC_SEEDS=${1:-200} DIRSYNC_SEED_FIRST=${2:-1} \
+        cargo test --locked --test faults -- --nocapture whatever_happens
+}
+
+image() { sh tests/image.sh; }
+
+case "${1:-all}" in
+    all) seeds && image ;;
+    seeds) shift && seeds "$@" ;;
+    image) image ;;
+    *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
