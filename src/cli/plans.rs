@@ -74,7 +74,9 @@ async fn list(store: &Store, all: bool, as_json: bool) -> Result<Exit, Refusal> 
     } else if plans.is_empty() {
         println!("nothing is held");
     } else {
-        plans.iter().for_each(|plan| println!("{}", Line(plan)));
+        for plan in &plans {
+            println!("{}", Line(plan));
+        }
     }
     let waits = plans.iter().any(|plan| plan.status == "pending");
     Ok(if waits { Exit::Held } else { Exit::Done })

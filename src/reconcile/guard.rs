@@ -137,7 +137,7 @@ impl Demand {
         }
         self.judge_fresh(world, context, &mut trips, &mut hold);
         let passed: BTreeSet<Item> = self.fresh.difference(&hold).cloned().collect();
-        let taken = self.taken(plan, &passed, world);
+        let taken = taken(plan, &passed, world);
         let evidence = demand::evidence(plan, &hold);
         let held = hold.into_iter().map(|item| {
             let new =
@@ -169,7 +169,7 @@ impl Demand {
         if self.fresh.is_empty() {
             return;
         }
-        let mut removals = self.count(&self.fresh, world);
+        let mut removals = demand::weigh(&self.fresh, world);
         removals.access = self.products.values().map(|loss| loss.surprising).sum();
         let rehearsal = context.rehearsal.filter(|_| context.limits.rehearse);
         let mut general: Vec<Trip> = rehearsal.into_iter().cloned().collect();
@@ -206,24 +206,6 @@ impl Demand {
         lost.map(|(product, _)| product.clone()).collect()
     }
 
-    /// What later runs count: what passes without a person's word.
-    fn taken(&self, plan: &Plan, passed: &BTreeSet<Item>, world: &World) -> Taken {
-        if passed.is_empty() {
-            return Taken::default();
-        }
-        let mut taken = Taken { removals: self.count(passed, world), products: Cost::new() };
-        for change in &plan.access {
-            for (product, causes) in &change.lost {
-                let ends = causes.contains(&Item::User(change.user));
-                if !ends && causes.iter().any(|item| passed.contains(item)) {
-                    taken.removals.access += 1;
-                    *taken.products.entry(product.clone()).or_insert(0) += 1;
-                }
-            }
-        }
-        taken
-    }
-
     fn surges(&self, context: &Context<'_>) -> BTreeMap<String, (u64, u64)> {
         let limits = context.limits;
         let grown = self.products.iter().filter_map(|(product, loss)| {
@@ -234,6 +216,24 @@ impl Demand {
         });
         grown.collect()
     }
+}
+
+/// What later runs count: what passes without a person's word.
+fn taken(plan: &Plan, passed: &BTreeSet<Item>, world: &World) -> Taken {
+    if passed.is_empty() {
+        return Taken::default();
+    }
+    let mut taken = Taken { removals: demand::weigh(passed, world), products: Cost::new() };
+    for change in &plan.access {
+        for (product, causes) in &change.lost {
+            let ends = causes.contains(&Item::User(change.user));
+            if !ends && causes.iter().any(|item| passed.contains(item)) {
+                taken.removals.access += 1;
+                *taken.products.entry(product.clone()).or_insert(0) += 1;
+            }
+        }
+    }
+    taken
 }
 
 /// Which limits of one product are passed.
@@ -337,12 +337,7 @@ pub fn held_objects<'i>(
 
 /// How much of a plan made with every consent is held.
 pub fn weigh_held(plan: &Plan, world: &World, pending: &BTreeSet<Item>) -> Removals {
-    let mut removals = count(pending);
-    for item in pending {
-        if let Item::Group(id) = item {
-            removals.memberships += world.group_sizes.get(id).copied().unwrap_or(0);
-        }
-    }
+    let mut removals = demand::weigh(pending, world);
     let lost = plan.access.iter().flat_map(|change| change.lost.values());
     removals.access = lost.filter(|causes| !causes.is_disjoint(pending)).count() as u64;
     removals

@@ -44,6 +44,12 @@ pub struct RunRow {
     pub report: String,
 }
 
+#[derive(QueryableByName)]
+struct Pairs {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    pairs: i64,
+}
+
 impl Tx<'_> {
     /// Records a run.
     pub fn record_run(&mut self, run: &RunRow) -> Result<(), Error> {
@@ -140,11 +146,6 @@ impl Tx<'_> {
             .count()
             .get_result(self.conn)
             .doing("counting memberships")?;
-        #[derive(QueryableByName)]
-        struct Pairs {
-            #[diesel(sql_type = diesel::sql_types::BigInt)]
-            pairs: i64,
-        }
         let access: Pairs = diesel::sql_query(
             "SELECT count(*) AS pairs FROM (SELECT DISTINCT product_id, user_id FROM product_access) pair",
         )

@@ -179,19 +179,6 @@ impl Demand {
         self.costs.get(item).unwrap_or(&NOTHING)
     }
 
-    /// What is to be judged, in units. A group that stops giving access weighs as many
-    /// memberships as it has members; otherwise one deleted group would pass below every
-    /// limit.
-    pub(super) fn count(&self, items: &BTreeSet<Item>, world: &World) -> Removals {
-        let mut removals = count(items);
-        for item in items {
-            if let Item::Group(id) = item {
-                removals.memberships += world.group_sizes.get(id).copied().unwrap_or(0);
-            }
-        }
-        removals
-    }
-
     /// Whether the plan may go on as it is: nothing is asked for that could be held.
     pub fn is_plain(&self) -> bool {
         let Self { fresh, forced, standing, approved, dropped, gone, .. } = self;
@@ -215,6 +202,18 @@ pub fn count<'i>(items: impl IntoIterator<Item = &'i Item>) -> Removals {
                 removals.memberships += 1;
             }
             Item::Adoption(_) | Item::Rebinding(..) => {}
+        }
+    }
+    removals
+}
+
+/// The same, with every group that stops giving access weighing as many memberships as it
+/// has members; otherwise one deleted group would pass below every limit.
+pub(super) fn weigh(items: &BTreeSet<Item>, world: &World) -> Removals {
+    let mut removals = count(items);
+    for item in items {
+        if let Item::Group(id) = item {
+            removals.memberships += world.group_sizes.get(id).copied().unwrap_or(0);
         }
     }
     removals

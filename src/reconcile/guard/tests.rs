@@ -252,7 +252,8 @@ fn access_is_counted_in_pairs_and_not_by_peoples_own_end() {
     assert_eq!(verdict.allowed, [membership(50)].into());
     // Whoever is disabled loses it at once, be it the last one.
     let user = Item::User(id(7));
-    let verdict = judged(&plan_of(&[user.clone()], &[(7, user.clone())]), &Held::new(), 1);
+    let verdict =
+        judged(&plan_of(std::slice::from_ref(&user), &[(7, user.clone())]), &Held::new(), 1);
     assert_eq!(verdict.allowed, [user].into());
     assert_eq!(verdict.taken.removals.access, 0);
 }

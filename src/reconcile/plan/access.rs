@@ -138,30 +138,24 @@ impl Pairs<'_> {
         let gained: BTreeSet<String> = after.difference(&before).map(|p| (*p).clone()).collect();
         let lost = before.difference(&after);
         let lost: BTreeMap<String, BTreeSet<Item>> =
-            lost.map(|p| ((*p).clone(), self.causes(draft, user, p, &had))).collect();
+            lost.map(|p| ((*p).clone(), causes(draft, user, p, &had))).collect();
         let moved = !gained.is_empty() || !lost.is_empty();
         moved.then_some(AccessChange { user, gained, lost })
     }
+}
 
-    /// Everything that the plan does to the paths on which a person reached a product.
-    fn causes(
-        &self,
-        draft: &Draft<'_>,
-        user: ObjectId,
-        product: &str,
-        had: &Reach<'_>,
-    ) -> BTreeSet<Item> {
-        let leads = |group: &&ObjectId| had.by(**group).any(|other| other == product);
-        let through = had.memberships.iter().filter(leads).flat_map(|group| {
-            [
-                Item::Membership(*group, user),
-                Item::Group(*group),
-                Item::Link(product.to_owned(), *group),
-            ]
-        });
-        let own = [Item::User(user), Item::ProductMember(product.to_owned(), user)];
-        through.chain(own).filter(|item| draft.plan.taken.contains(item)).collect()
-    }
+/// Everything that the plan does to the paths on which a person reached a product.
+fn causes(draft: &Draft<'_>, user: ObjectId, product: &str, had: &Reach<'_>) -> BTreeSet<Item> {
+    let leads = |group: &&ObjectId| had.by(**group).any(|other| other == product);
+    let through = had.memberships.iter().filter(leads).flat_map(|group| {
+        [
+            Item::Membership(*group, user),
+            Item::Group(*group),
+            Item::Link(product.to_owned(), *group),
+        ]
+    });
+    let own = [Item::User(user), Item::ProductMember(product.to_owned(), user)];
+    through.chain(own).filter(|item| draft.plan.taken.contains(item)).collect()
 }
 
 /// What one person reaches at one moment.

@@ -83,7 +83,7 @@ impl Writing<'_, '_> {
                 after: json(&change.after),
                 evidence: change.evidence,
                 products: None,
-                approval: self.approval([Item::Group(change.key), Item::GroupPurge(change.key)]),
+                approval: self.approval(&[Item::Group(change.key), Item::GroupPurge(change.key)]),
             };
             self.audit.add(self.tx, entry)?;
             self.note(Entity::AadGroup, change.action());
@@ -170,7 +170,7 @@ impl Writing<'_, '_> {
             after: None,
             evidence,
             products: None,
-            approval: self.approval([with]),
+            approval: self.approval(&[with]),
         };
         self.audit.add(self.tx, entry)?;
         self.note(entity, action);
@@ -231,7 +231,7 @@ impl Writing<'_, '_> {
             after: json(&change.after)?,
             evidence: change.evidence,
             products: None,
-            approval: self.approval([
+            approval: self.approval(&[
                 Item::User(change.key),
                 Item::UserPurge(change.key),
                 Item::Role(change.key),
@@ -296,7 +296,7 @@ impl Writing<'_, '_> {
                 after,
                 evidence: *evidence,
                 products: (!products.is_empty()).then(|| (key, products.clone())),
-                approval: self.approval([Item::Membership(*group, *user)]),
+                approval: self.approval(&[Item::Membership(*group, *user)]),
             };
             self.audit.add(self.tx, entry)?;
             self.note(Entity::AadGroup, action);

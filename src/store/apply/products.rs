@@ -202,7 +202,7 @@ impl Writing<'_, '_> {
         (action, before, after): (Action, Option<String>, Option<String>),
         item: Option<Item>,
     ) -> Result<(), Error> {
-        let approval = item.and_then(|item| self.approval([item]));
+        let approval = item.and_then(|item| self.approval(&[item]));
         let entry = Entry {
             entity,
             entity_id,

@@ -197,7 +197,7 @@ pub(super) fn hash<'l>(header: &'l str, items: impl Iterator<Item = &'l str>) ->
         digest.update(line.as_bytes());
         digest.update(b"\n");
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", digest.finalize())
 }
 
 fn line(part: &impl Serialize) -> Result<String, Error> {
