@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::script::id;
+use crate::directory::proof::tests::{changes, departure, grave, whole};
 use crate::directory::{
     Evidence, GroupFacts, Member, MemberKind, Members, ObjectId, Seen, Tombstone, UserFacts,
 };
@@ -163,7 +164,7 @@ impl Tenant {
                     self.edges.remove(&(*group, *member))
                 };
                 moved.then_some(())?;
-                let change = BTreeMap::from([(as_member(member), *joins)]);
+                let change = changes(BTreeMap::from([(as_member(member), *joins)]));
                 part.members.insert(id(group), Members::Changes(change));
             }
         }
@@ -174,20 +175,29 @@ impl Tenant {
     /// buried by if it is not there.
     pub(super) fn everything(&self, stored: &Observed) -> Part {
         let mut part = Part::default();
-        let gone = Evidence::CompleteRead;
+        let gone = grave(Tombstone::Soft, Evidence::ConfirmedById);
         for id in stored.users.keys() {
-            part.users.insert(*id, Seen::Gone(Tombstone::Soft, gone));
+            part.users.insert(*id, Seen::Gone(gone));
         }
         for id in stored.groups.keys() {
-            part.groups.insert(*id, Seen::Gone(Tombstone::Soft, gone));
+            part.groups.insert(*id, Seen::Gone(gone));
         }
         for name in self.users.keys().chain(self.groups.keys()).filter(|name| self.is_here(name)) {
             self.tell(&mut part, name);
             if kind(name) == MemberKind::Group {
-                part.members.insert(id(name), Members::Complete(self.list(name)));
+                part.members.insert(id(name), self.looked_at_twice(name, stored));
             }
         }
         part
+    }
+
+    /// A member list, and who is not in it any more by a second look.
+    fn looked_at_twice(&self, group: &str, stored: &Observed) -> Members {
+        let list = self.list(group);
+        let stored = stored.edges.get(&id(group)).into_iter().flatten();
+        let left = stored.filter(|member| !list.contains(member));
+        let left = left.map(|member| (*member, departure(id(group), *member))).collect();
+        Members::Complete { list: whole(list), left }
     }
 
     /// What is there, without lists or tombstones, and that no list could be read.
@@ -218,7 +228,8 @@ impl Tenant {
         part.groups.insert(id(name), seen(facts, *life));
         // What enters the scope is read by list in that same run.
         if life.is_present() {
-            part.members.insert(id(name), Members::Complete(self.list(name)));
+            let list = whole(self.list(name));
+            part.members.insert(id(name), Members::Complete { list, left: BTreeMap::new() });
         }
     }
 
@@ -240,7 +251,7 @@ impl Tenant {
 fn seen<T: Clone>(facts: &T, life: Life) -> Seen<T> {
     match life {
         Presence::Present => Seen::Present(facts.clone()),
-        Presence::Gone(tombstone, evidence) => Seen::Gone(tombstone, evidence),
+        Presence::Gone(tombstone, evidence) => Seen::Gone(grave(tombstone, evidence)),
     }
 }
 
