@@ -270,7 +270,7 @@ impl Directory {
         for (id, living) in ids.iter().zip(self.living(kind, ids).await?) {
             match living {
                 Ok(Reply::Here(object, _)) if object.id.get(kind.endpoint)? == *id => {
-                    all.insert(*id, Verdict::Here(read(object)));
+                    all.insert(*id, Verdict::Here(read(*object)));
                 }
                 Ok(Reply::Here(..)) => {
                     let what = "it answered with another object than the one asked for".to_owned();
@@ -324,7 +324,7 @@ impl Directory {
     ) -> Result<Vec<Result<Reply, Error>>, Error> {
         let read = |item: &Item<'_>| {
             let answer = Answer { status: item.status, receipt: item.receipt };
-            Ok(Reply::Here(parse(endpoint, item.body)?, answer))
+            Ok(Reply::Here(Box::new(parse(endpoint, item.body)?), answer))
         };
         let replies = self.client.batches(endpoint, paths, read).await?;
         let at = self.server_time();
@@ -408,7 +408,7 @@ impl Kind {
 
 /// What stands under the address of one object.
 enum Reply {
-    Here(Object, Answer),
+    Here(Box<Object>, Answer),
     /// 404.
     Missing(Answer),
 }

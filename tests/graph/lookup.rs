@@ -56,10 +56,12 @@ async fn doubt_about_a_lost_user_is_no_answer_and_concerns_nobody_else() {
     for (path, effect) in [own(400), own(403), own(410), deleted(400), deleted(403), deleted(410)] {
         let fault = bench.simulator.inject(Fault::on(&path, effect));
         for asked_by_list in [false, true] {
-            let found = match asked_by_list {
-                false => bench.directory.users_by_id(&asked).await.expect("answers"),
-                true => bench.directory.confirm_users(&asked, 9).await.expect("answers"),
+            let found = if asked_by_list {
+                bench.directory.confirm_users(&asked, 9).await
+            } else {
+                bench.directory.users_by_id(&asked).await
             };
+            let found = found.expect("answers");
             assert!(matches!(found[&asked[0]], Verdict::Here(_)), "{path}");
             assert_eq!(gone(&found[&asked[1]]), Some(Tombstone::Soft), "{path}");
             assert!(matches!(found[&asked[2]], Verdict::Unknown(_)), "{path}");

@@ -41,13 +41,11 @@ pub(crate) fn changes(moves: BTreeMap<Member, bool>) -> Changes {
 /// A grave of this kind, by this evidence.
 pub(crate) fn grave(tombstone: Tombstone, evidence: Evidence) -> Grave {
     let answer = |status| Answer { status, receipt: Receipt::default() };
-    match evidence {
-        Evidence::DeltaTombstone => Grave::told(tombstone, &round()),
-        _ => {
-            let deleted = answer(if tombstone == Tombstone::Soft { 200 } else { 404 });
-            Grave::confirmed(answer(404), deleted).expect("two answers that prove it")
-        }
+    if evidence == Evidence::DeltaTombstone {
+        return Grave::told(tombstone, &round());
     }
+    let deleted = answer(if tombstone == Tombstone::Soft { 200 } else { 404 });
+    Grave::confirmed(answer(404), deleted).expect("two answers that prove it")
 }
 
 /// A second list that lacked what the first one lacked.

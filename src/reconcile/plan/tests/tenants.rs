@@ -207,6 +207,22 @@ impl Tenant {
         part
     }
 
+    /// What a read that nobody could finish shows: some of the objects, some of the members.
+    pub(super) fn fragment(&self, shown: &[bool]) -> Part {
+        let mut shown = shown.iter().copied().cycle();
+        let mut is_shown = || shown.next().unwrap_or(false);
+        let mut part = self.everything(&Observed::default());
+        part.users.retain(|_, _| is_shown());
+        part.groups.retain(|_, _| is_shown());
+        for members in part.members.values_mut() {
+            let Members::Complete { list, .. } = &*members else { continue };
+            let list = list.get().iter().copied().filter(|_| is_shown()).collect();
+            *members = Members::Complete { list: whole(list), left: BTreeMap::new() };
+        }
+        part.members.retain(|_, _| is_shown());
+        part
+    }
+
     /// A member list: the deleted are not on it.
     fn list(&self, group: &str) -> BTreeSet<Member> {
         let of = self.edges.iter().filter(|(of, member)| *of == group && self.is_here(member));
