@@ -10,7 +10,8 @@
 //!
 //! Its affected sets are *complete*: what moved or was held; whoever stands, over any
 //! number of nested groups, below a group that moved (state, name and how well it was
-//! read) or below one whose membership of another moved; and whoever claims an address
+//! read) or below one whose membership of another moved; whoever has the role `admin` from
+//! the daemon, while a finding about an admin group is open; and whoever claims an address
 //! that somebody affected holds, until nobody is left to add. Where a set is smaller, the
 //! difference waits for the next full run.
 

@@ -111,6 +111,7 @@ impl Tx<'_> {
         affected.extend(held_users);
         affected.extend(question.purge_users.keys());
         affected.extend(waiting_users(world));
+        affected.extend(self.waiting_admins(world)?);
         let mut below = held_groups.clone();
         below.extend(question.purge_groups.keys());
         below.extend(&moved.turned);
@@ -395,6 +396,21 @@ impl Tx<'_> {
             world.group_sizes.insert(id, members.unsigned_abs());
         }
         Ok(())
+    }
+
+    /// Whoever has the role from the daemon, while an admin group is not known: it may become
+    /// known without anybody moving.
+    fn waiting_admins(&mut self, world: &World) -> Result<Vec<ObjectId>, Error> {
+        let unusable = |(kind, _): &(FindingKind, _)| *kind == FindingKind::AdminGroupUnusable;
+        if !world.open_findings.keys().any(unusable) {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Id> = dirsync_user_identities::table
+            .filter(dirsync_user_identities::admin_granted.eq(true))
+            .select(dirsync_user_identities::object_id)
+            .load(self.conn)
+            .doing("reading who has the role admin from the daemon")?;
+        Ok(ids.into_iter().map(ObjectId::from).collect())
     }
 
     /// Admin groups are judged in each run: nobody loses the role by one that is not known.

@@ -143,7 +143,7 @@ async fn what_a_round_said_without_values_is_said_again() {
         let before = held(&world);
         world.edit(|tenant| {
             tenant.update_user(id("ada"), |user| {
-                user.display_name = Some("Ada the Second".to_owned())
+                user.display_name = Some("Ada the Second".to_owned());
             });
             tenant.update_group(id("readers"), |group| group.display_name = "Readers".to_owned());
             tenant.soft_delete_user(id("gil"));

@@ -135,6 +135,11 @@ impl Platform {
     fn affected_users(&self) -> BTreeSet<ObjectId> {
         let mut users: BTreeSet<ObjectId> =
             self.moved.users.union(&self.held_users).copied().collect();
+        if self.findings.keys().any(|(kind, _)| *kind == FindingKind::AdminGroupUnusable) {
+            let granted = |row: &UserRow| row.identity.as_ref().is_some_and(|i| i.admin_granted);
+            let admins = self.identities.iter().filter(|(_, row)| granted(row));
+            users.extend(admins.map(|(id, _)| *id));
+        }
         let mut tops = self.affected_groups();
         for ((_, member), step) in &self.moved.edges {
             match step {
