@@ -12,6 +12,7 @@ pub mod demo;
 mod exit;
 mod local;
 pub mod migrate;
+pub mod plans;
 pub mod registry;
 pub mod resync;
 pub mod run;
@@ -28,6 +29,8 @@ pub use exit::Exit;
 
 use crate::chain::Chain;
 use crate::config::{Config, Sources};
+use crate::service;
+use crate::store::Store;
 
 /// The version with the revision it was built from.
 static VERSION: LazyLock<String> =
@@ -56,6 +59,7 @@ pub async fn dispatch(command: &Command, context: &Context) -> Exit {
         Command::Check => check::run(context).await,
         Command::Resync(args) => resync::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
+        Command::Plans(command) => plans::run(context, command).await,
         Command::Registry(command) => registry::run(context, command).await,
         Command::Access(command) => access::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
@@ -92,6 +96,9 @@ pub enum Command {
     Resync(ResyncArgs),
     /// Show how the running daemon is doing
     Status(StatusArgs),
+    /// Look at what the guard holds, and answer it
+    #[command(subcommand)]
+    Plans(PlansCommand),
     /// Look at the product registry
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -128,6 +135,10 @@ pub struct MigrateArgs {
     /// Take the last migration back, for a rollback to the version before
     #[arg(long, conflicts_with = "check")]
     pub revert: bool,
+    /// With --revert: also where that forgets which rows are the daemon's; they count as
+    /// people's from then on
+    #[arg(long, requires = "revert")]
+    pub forget: bool,
 }
 
 /// Arguments of `resync`.
@@ -144,6 +155,68 @@ pub struct StatusArgs {
     /// Print JSON, as /status serves it
     #[arg(long)]
     pub json: bool,
+}
+
+/// What can be done with held plans.
+#[derive(Debug, Subcommand)]
+pub enum PlansCommand {
+    /// List what is held; exit code 3 if something waits for an answer
+    List {
+        /// Those that are over as well
+        #[arg(long)]
+        all: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a plan: what, who, which products, why it is held, and how we know
+    Show {
+        /// Its hash, or enough of its beginning
+        hash: String,
+        /// Print JSON, with the lines that the hash was taken of
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a plan's items through, once, as far as they still stand
+    Approve(ApproveArgs),
+    /// Keep a plan's items from happening until the directory changes them
+    Reject(RejectArgs),
+}
+
+/// Arguments of `plans approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// Its hash, or enough of its beginning
+    pub hash: String,
+    /// The admin of the platform who approves, by e-mail address: for the record, it
+    /// authenticates nobody
+    #[arg(long, value_name = "E-MAIL", required_unless_present = "break_glass")]
+    pub by: Option<String>,
+    /// Only these items, by number, such as 1,3-5; the others are held as another plan
+    #[arg(long, value_name = "NUMBERS", conflicts_with = "except")]
+    pub only: Option<String>,
+    /// All but these items, likewise
+    #[arg(long, value_name = "NUMBERS")]
+    pub except: Option<String>,
+    /// Why it is approved although the platform has no live admin
+    #[arg(long, value_name = "REASON")]
+    pub break_glass: Option<String>,
+}
+
+/// Arguments of `plans reject`.
+#[derive(Debug, Args)]
+pub struct RejectArgs {
+    /// Its hash, or enough of its beginning
+    pub hash: String,
+    /// The admin of the platform who rejects, by e-mail address
+    #[arg(long, value_name = "E-MAIL", required_unless_present = "break_glass")]
+    pub by: Option<String>,
+    /// Why
+    #[arg(long)]
+    pub reason: String,
+    /// Why it is rejected although the platform has no live admin
+    #[arg(long, value_name = "REASON")]
+    pub break_glass: Option<String>,
 }
 
 /// What can be done with the registry.
@@ -176,7 +249,8 @@ pub enum AccessCommand {
 /// What can be done with the audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Rebuild the state from the audit log alone and compare it with the tables
+    /// Rebuild the state from the audit log alone and compare it with the tables; look whether
+    /// its rows stand in the order of time, each in a run that there was
     Verify,
 }
 
@@ -215,5 +289,15 @@ impl Context {
             eprintln!("{problems}");
             Exit::Usage
         })
+    }
+
+    /// The database of the configuration, for commands that need nothing else of it: whoever
+    /// migrates or audits need not hold a credential for Graph. Problems are told likewise.
+    pub fn store(&self) -> Result<Store, Exit> {
+        let database = Config::load_database(&self.sources).map_err(|problems| {
+            eprintln!("{problems}");
+            Exit::Usage
+        })?;
+        service::store(&database).map_err(|error| unusable(&error))
     }
 }

@@ -24,7 +24,7 @@ pub use problem::{Origin, Problem, Problems};
 pub use secret::{Secret, SecretError};
 pub use settings::{
     Allowance, Findings, Graph, GroupScope, Guard, Http, Log, LogFormat, LogLevel, Registry,
-    Removal, Roles, Schedule, Scope, UserScope,
+    Removal, Roles, Schedule, Scope, UnitLimits, UserScope,
 };
 
 use layers::Layers;
@@ -65,6 +65,18 @@ pub struct Config {
 impl Config {
     /// Loads and checks everything. Either all of it is good, or every problem is told.
     pub fn load(sources: &Sources) -> Result<Self, Problems> {
+        let (config, from) = Self::read(sources);
+        from.finish().map(|()| config)
+    }
+
+    /// Where the tables live, for whoever asks nothing but them. What other sections lack
+    /// does not matter; a key that nobody knows does, because it may be a misspelt one.
+    pub fn load_database(sources: &Sources) -> Result<Database, Problems> {
+        let (config, from) = Self::read(sources);
+        from.finish_section("database").map(|()| config.database)
+    }
+
+    fn read(sources: &Sources) -> (Self, Reader) {
         let mut from = Reader::new(Layers::collect(sources));
         let mut warnings = Vec::new();
         let config = Self {
@@ -89,7 +101,7 @@ impl Config {
             );
             from.complain("schedule.stop_grace", fault);
         }
-        from.finish().map(|()| config)
+        (config, from)
     }
 
     /// What a running process makes of `new`: everything is taken as a whole, except

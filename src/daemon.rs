@@ -18,7 +18,7 @@ mod turns;
 pub use board::Board;
 pub use clock::Clock;
 pub use heartbeat::Heartbeat;
-pub use life::{Daemon, DaemonError};
+pub use life::{Daemon, DaemonError, Opening};
 pub use requests::{Request, Requests};
 pub use schedule::{Follower, Ticker, Timetable};
 pub use shutdown::{Shutdown, Stopped, Stopper};

@@ -127,6 +127,7 @@ mod tests {
         assert_send(directory.confirm_groups(&[], 0));
         assert_send(directory.groups_by_id(&[]));
         assert_send(directory.groups_by_name(&[]));
+        assert_send(directory.users_by_address(&std::collections::BTreeSet::new()));
         assert_send(directory.gone_since(&[], ObjectKind::User));
         assert_send(directory.count(Counted::Users));
         assert_send(directory.token_roles());

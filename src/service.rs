@@ -10,12 +10,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::chain::Chain;
-use crate::config::{Config, Credential, GroupScope, Secret, UserScope};
+use crate::config::{Config, Credential, Database, GroupScope, Secret, UserScope};
 use crate::daemon::{Refusal, Request, Runner, Shutdown, Stopped};
 use crate::directory::Mode;
 use crate::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
 use crate::metrics::Metrics;
-use crate::reconcile::guard::{Limit, Limits};
+use crate::reconcile::guard::{self, Limit, Limits};
 use crate::reconcile::report::{Failure, Outcome, Report};
 use crate::reconcile::world::RegistryEntry;
 use crate::registry;
@@ -40,8 +40,7 @@ pub enum Error {
 }
 
 /// Opens the database of a configuration.
-pub fn store(config: &Config) -> Result<Store, Error> {
-    let database = &config.database;
+pub fn store(database: &Database) -> Result<Store, Error> {
     Ok(Store::open(&store::Settings {
         url: database.url.read()?,
         pool_size: database.pool_size,
@@ -106,9 +105,13 @@ fn identity(config: &Config) -> IdentitySettings {
 /// What runs are told by a configuration.
 pub fn sync_settings(config: &Config) -> Result<Settings, Error> {
     let registry = config.registry.file.as_deref().map(registry::load).transpose()?;
-    let limit = |allowance: crate::config::Allowance| Limit {
-        max: allowance.max.into(),
-        percent: allowance.percent,
+    let allowance = |from: crate::config::Allowance| guard::Allowance {
+        max: from.max.into(),
+        percent: from.percent,
+    };
+    let limit = |from: crate::config::UnitLimits| Limit {
+        run: allowance(from.run),
+        window: allowance(from.window),
     };
     let guard = &config.guard;
     Ok(Settings {
@@ -124,7 +127,15 @@ pub fn sync_settings(config: &Config) -> Result<Settings, Error> {
             users: limit(guard.users),
             groups: limit(guard.groups),
             memberships: limit(guard.memberships),
+            access: limit(guard.access),
+            product_percent: guard.product_percent,
+            product_window_percent: guard.product_window_percent,
             floor: guard.floor.into(),
+            window: guard.window,
+            gain_percent: guard.gain_percent,
+            plans_max: guard.plans_max.into(),
+            keep_reachable: guard.keep_reachable,
+            rehearse: guard.rehearse,
         },
         retention: config.removal.retention,
         clock_skew_max: config.removal.clock_skew_max,
@@ -139,7 +150,7 @@ fn as_usize(number: u32) -> usize {
 
 /// Everything that a run needs.
 pub fn sync(config: &Config, observer: Arc<dyn graph::Observer>) -> Result<Sync, Error> {
-    Ok(Sync::new(store(config)?, directory(config, observer)?, sync_settings(config)?))
+    Ok(Sync::new(store(&config.database)?, directory(config, observer)?, sync_settings(config)?))
 }
 
 /// Metrics watch the reading.
@@ -192,8 +203,11 @@ impl Service {
     async fn attempt(&self, run: Run, stop: &Shutdown) -> Result<Report, Setback> {
         let observation = stop.unless_stopped(self.sync.observe(run)).await??;
         let done = self.sync.commit(run, observation, false).await?;
-        for trip in &done.trips {
-            tracing::warn!(run.id = %run.id, "removals are held: {trip}");
+        if let Some(held) = &done.held_plan {
+            tracing::warn!(
+                run.id = %run.id, plan = held.plan.hash, items = held.items.len(),
+                "a plan is held until a person answers: {}", held.plan.header.reasons.join("; ")
+            );
         }
         if let Some(on_done) = &self.on_done {
             on_done(&done);
@@ -201,22 +215,16 @@ impl Service {
         Ok(done.report)
     }
 
-    async fn failed(&self, run: Run, setback: Setback) -> Report {
+    async fn failed(&self, run: Run, setback: Setback, before: &graph::Tally) -> Report {
         let (outcome, failure) = match setback {
+            Setback::Failed(error) => return self.sync.failed(run, &error, before).await,
             Setback::Stopped(Stopped::Requested) => (Outcome::Interrupted, None),
             Setback::Stopped(stopped @ Stopped::TimedOut { .. }) => {
                 let message = stopped.to_string();
                 (Outcome::Failed, Some(Failure { kind: "run_timeout", message }))
             }
-            Setback::Failed(sync::Error::Store(store::Error::Superseded)) => {
-                (Outcome::Superseded, None)
-            }
-            Setback::Failed(error) => {
-                let failure = Failure { kind: error.kind(), message: Chain(&error).to_string() };
-                (Outcome::Failed, Some(failure))
-            }
         };
-        self.sync.ended(run, outcome, failure).await
+        self.sync.ended(run, outcome, failure, before).await
     }
 }
 
@@ -231,6 +239,7 @@ enum Setback {
 impl Runner for Service {
     async fn run(&mut self, request: Request, stop: &Shutdown) -> Report {
         let run = Sync::begin(request.mode, request.trigger);
+        let before = self.sync.tally();
         let mut attempt = 1;
         loop {
             match self.attempt(run, stop).await {
@@ -240,7 +249,7 @@ impl Runner for Service {
                 {
                     attempt += 1;
                 }
-                Err(setback) => return self.failed(run, setback).await,
+                Err(setback) => return self.failed(run, setback, &before).await,
             }
         }
     }
@@ -253,9 +262,26 @@ impl Runner for Service {
     }
 }
 
-/// When a run of each mode last succeeded, as the database tells; empty where it
-/// cannot be asked yet.
-pub async fn last_successes(store: &Store) -> BTreeMap<Mode, DateTime<Utc>> {
-    let rows = store.read(|tx| tx.last_successes()).await.unwrap_or_default();
-    rows.into_iter().collect()
+/// Looks at the database before the first run: when a run of each mode last succeeded, or
+/// nothing where it cannot be asked yet. It may come: the daemon stays alive, not ready,
+/// and tries with each run.
+///
+/// # Errors
+/// Whatever only another database or configuration can mend.
+pub async fn open(
+    store: Store,
+    tenant_id: String,
+) -> Result<BTreeMap<Mode, DateTime<Utc>>, Refusal> {
+    let last = async {
+        store.ready_for(&tenant_id).await?;
+        store.read(|tx| tx.last_successes()).await
+    };
+    match last.await {
+        Ok(rows) => Ok(rows.into_iter().collect()),
+        Err(error) if error.is_lasting() => Err(error.into()),
+        Err(error) => {
+            tracing::warn!("not ready: {}", Chain(&error));
+            Ok(BTreeMap::new())
+        }
+    }
 }

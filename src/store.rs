@@ -13,6 +13,7 @@ mod load;
 mod lookup;
 mod migrate;
 mod planner;
+mod plans;
 mod registry;
 mod rows;
 mod runs;
@@ -31,7 +32,9 @@ pub use apply::{Applied, RunInfo};
 pub use audit::{AuditEntry, Divergence, Replay, Verification};
 pub use connection::{Backend, Settings};
 pub use load::{CursorRow, Start, Which};
-pub use migrate::SchemaState;
+use migrate::Memory;
+pub use migrate::{Belongings, SchemaState};
+pub use plans::{Counts, Decider, Decision, Holding, PlanDetail, PlanHeader, PlanItem, StoredPlan};
 pub use runs::RunRow;
 pub use world::Question;
 
@@ -87,6 +90,11 @@ pub enum Error {
     /// The schema is older, newer or not ours.
     #[error("the database schema is not the one this version knows: {0}")]
     Schema(String),
+    /// Taking a migration back would lose what nothing else knows.
+    #[error(
+        "taking this migration back would forget what is the daemon's: {0}; nothing was changed. Afterwards all of it would count as people's: never corrected, never taken away, and whoever is an admin or a product member waits for a decision. Make a backup that can be restored; then `migrate --revert --forget` does it"
+    )]
+    Forgetting(Belongings),
     /// A migration failed.
     #[error("migrating the schema failed; nothing was changed")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -99,6 +107,19 @@ pub enum Error {
         #[source]
         source: DieselError,
     },
+    /// Several plans begin so.
+    #[error("several held plans begin with {0}; give more of the hash")]
+    Ambiguous(String),
+    /// The plan was answered before, or is over.
+    #[error(
+        "plan {0} does not wait for an answer: a hash is answered once; see `nexus-dirsync plans list`"
+    )]
+    Decided(String),
+    /// More plans wait for a person than may.
+    #[error(
+        "{0} held plans wait for a person already; answer some with `nexus-dirsync plans`, or raise guard.plans_max"
+    )]
+    PlansLimit(u64),
     /// A stored value makes no sense.
     #[error("a stored value is not understood: {0}")]
     Corrupt(String),
@@ -119,8 +140,12 @@ impl Error {
             Self::Superseded => "superseded",
             Self::Tenant { .. } => "tenant_mismatch",
             Self::Schema(_) => "schema",
+            Self::Forgetting(_) => "forgetting",
             Self::Migration(_) => "migration",
             Self::Query { .. } => "database_query",
+            Self::Ambiguous(_) => "plan_ambiguous",
+            Self::Decided(_) => "plan_decided",
+            Self::PlansLimit(_) => "plans_limit",
             Self::Corrupt(_) => "database_value",
             Self::Task(_) => "database_task",
         }
@@ -219,6 +244,12 @@ impl Store {
         self.backend
     }
 
+    /// Where it is, for people: never with a password.
+    pub fn place(&self) -> String {
+        let file = self.settings.sqlite_path();
+        file.map_or_else(|| "PostgreSQL".to_owned(), |path| format!("SQLite, {path}"))
+    }
+
     /// Keeps a second daemon out of an embedded database for as long as the lock lives.
     /// PostgreSQL needs none: there the runs themselves are kept apart.
     ///
@@ -309,9 +340,19 @@ impl Store {
         self.blocking(|store| migrate::apply(&mut *store.connect()?)).await
     }
 
-    /// Takes the newest migration back; refuses to drop the client's tables while they hold rows.
+    /// Takes the newest migration back; refuses to drop the client's tables while they hold
+    /// rows.
+    ///
+    /// # Errors
+    /// [`Error::Forgetting`] if nothing but the tables to be dropped knows which rows of the
+    /// platform are the daemon's.
     pub async fn revert(&self) -> Result<String, Error> {
-        self.blocking(|store| migrate::revert(&mut *store.connect()?)).await
+        self.blocking(|store| migrate::revert(&mut *store.connect()?, Memory::Keep)).await
+    }
+
+    /// The same, giving that up: afterwards all rows are people's. The audit says so.
+    pub async fn revert_and_forget(&self) -> Result<String, Error> {
+        self.blocking(|store| migrate::revert(&mut *store.connect()?, Memory::GiveUp)).await
     }
 
     fn connect(&self) -> Result<Pooled, Error> {

@@ -14,13 +14,14 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, Utc};
 use uuid::Uuid;
 
+use crate::chain::Chain;
 use crate::directory::{Mode, ObjectId};
-use crate::graph::{self, Directory};
-use crate::reconcile::guard::{Limits, Trip};
+use crate::graph::{self, Directory, Tally};
+use crate::reconcile::guard::{Limits, Verdict};
 use crate::reconcile::plan::Plan;
 use crate::reconcile::report::{Failure, Outcome, Phase, Report, Trigger};
 use crate::reconcile::world::{RegistryEntry, World};
-use crate::store::{self, Store};
+use crate::store::{self, PlanDetail, Store};
 
 pub use observe::Observation;
 pub use report::{as_json, changes_by_word};
@@ -124,8 +125,10 @@ pub struct Done {
     pub plan: Plan,
     /// What it was decided upon; names for the plan's ids.
     pub world: World,
-    /// Which limits the guard found passed.
-    pub trips: Vec<Trip>,
+    /// The guard's word.
+    pub verdict: Verdict,
+    /// What is held since this run, as it was stored.
+    pub held_plan: Option<PlanDetail>,
 }
 
 /// Does runs against one directory and one database.
@@ -148,7 +151,7 @@ impl Sync {
     }
 
     /// What reading has cost since this client was made.
-    pub fn tally(&self) -> graph::Tally {
+    pub fn tally(&self) -> Tally {
         self.directory.tally()
     }
 
@@ -173,8 +176,27 @@ impl Sync {
         commit::commit(self, run, observation, dry).await
     }
 
+    /// The report of a run that failed; see [`Sync::ended`].
+    pub async fn failed(&self, run: Run, error: &Error, before: &Tally) -> Report {
+        let (outcome, failure) = match error {
+            Error::Store(store::Error::Superseded) => (Outcome::Superseded, None),
+            error => {
+                let failure = Failure { kind: error.kind(), message: Chain(error).to_string() };
+                (Outcome::Failed, Some(failure))
+            }
+        };
+        self.ended(run, outcome, failure, before).await
+    }
+
     /// The report of a run that ended without a commit; recorded if the database allows.
-    pub async fn ended(&self, run: Run, outcome: Outcome, failure: Option<Failure>) -> Report {
+    /// `before` is the [`tally`](Sync::tally) at its begin: what it read was paid for.
+    pub async fn ended(
+        &self,
+        run: Run,
+        outcome: Outcome,
+        failure: Option<Failure>,
+        before: &Tally,
+    ) -> Report {
         let report = Report {
             run_id: run.id,
             mode: run.mode,
@@ -186,8 +208,10 @@ impl Sync {
             drift: 0,
             refuted: 0,
             withheld: crate::reconcile::report::Removals::default(),
+            access: crate::reconcile::report::AccessMoves::default(),
+            pending: crate::reconcile::report::PendingPlans::default(),
             totals: None,
-            reading: crate::reconcile::report::Reading::default(),
+            reading: observe::cost(before, &self.tally()),
             phases: BTreeMap::<Phase, Duration>::new(),
             findings: BTreeMap::new(),
             failure,

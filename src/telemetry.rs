@@ -3,7 +3,7 @@
 //! Owns the subscriber. Always on standard error: standard output belongs to the
 //! answers of commands. Must not filter secrets; they are kept out by their types.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -32,7 +32,9 @@ impl Telemetry {
                 .with_span_list(false)
                 .with_writer(io::stderr)
                 .boxed(),
-            LogFormat::Text => fmt::layer().with_writer(io::stderr).boxed(),
+            LogFormat::Text => {
+                fmt::layer().with_ansi(has_colours()).with_writer(io::stderr).boxed()
+            }
         };
         tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
         report_panics();
@@ -58,6 +60,12 @@ fn targets(level: LogLevel) -> Targets {
     };
     let others = own.min(LevelFilter::WARN);
     Targets::new().with_default(others).with_target("nexus_dirsync", own)
+}
+
+/// Colours are for eyes: in a file, or where they are not wanted (`NO_COLOR`), they are noise.
+fn has_colours() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !unwanted
 }
 
 /// A panic is one line like any other, so that whoever collects logs sees it whole.

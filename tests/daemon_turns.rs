@@ -12,7 +12,9 @@ use nexus_dirsync::daemon::{
 };
 use nexus_dirsync::directory::Mode::{self, Delta, Full};
 use nexus_dirsync::metrics::Metrics;
-use nexus_dirsync::reconcile::report::{Failure, Outcome, Reading, Removals, Report, Trigger};
+use nexus_dirsync::reconcile::report::{
+    AccessMoves, Failure, Outcome, PendingPlans, Reading, Removals, Report, Trigger,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -72,6 +74,8 @@ fn report(request: Request, outcome: Outcome, failure: Option<String>) -> Report
         drift: 0,
         refuted: 0,
         withheld: Removals::default(),
+        access: AccessMoves::default(),
+        pending: PendingPlans::default(),
         totals: None,
         reading: Reading::default(),
         phases: BTreeMap::new(),

@@ -6,7 +6,6 @@ use graph_simulator::{
     EditKind, Effect, Fault, GroupKind, NewGroup, NewUser, Shape, Tenant, generate, random_edit_of,
 };
 use nexus_dirsync::directory::Mode;
-use nexus_dirsync::reconcile::guard::{Limit, Limits};
 use nexus_dirsync::reconcile::report::{FindingKind, Outcome};
 use nexus_dirsync::reconcile::world::RegistryEntry;
 use rand::SeedableRng;
@@ -127,8 +126,9 @@ async fn one_product(on: support::world::On, people: usize) -> World {
     world.registry(vec![entry("a", &["GRP-A"]), entry("b", &["GRP-A"])]);
     world.run(Mode::Full).await;
     assert_eq!(world.people("a").await.len(), people);
-    let limit = |max| Limit { max, percent: 100.0 };
-    world.settings.limits = Limits { memberships: limit(20), ..world.settings.limits };
+    let mut limits = world.settings.limits;
+    limits.memberships.run.max = 20;
+    world.settings.limits = limits;
     world
 }
 

@@ -9,7 +9,7 @@ use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_inst
 use nexus_dirsync::chain::Chain;
 use nexus_dirsync::directory::Mode;
 use nexus_dirsync::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
-use nexus_dirsync::reconcile::guard::{Limit, Limits};
+use nexus_dirsync::reconcile::guard::{Allowance, Limit, Limits};
 use nexus_dirsync::reconcile::report::{Phase, Report, Trigger};
 use nexus_dirsync::store::{self, Store};
 use nexus_dirsync::sync::{Error, Settings, Sync};
@@ -131,7 +131,8 @@ fn directory(endpoint: &str) -> Outcome<Directory> {
 
 fn settings(task: &Task) -> Settings {
     const DAY: Duration = Duration::from_hours(24);
-    let limit = Limit { max: 1_000, percent: 5.0 };
+    let allowance = Allowance { max: 1_000, percent: 5.0 };
+    let limit = Limit { run: allowance, window: allowance };
     Settings {
         tenant_id: TENANT.to_owned(),
         endpoint: task.endpoint.clone(),
@@ -141,7 +142,20 @@ fn settings(task: &Task) -> Settings {
         include_disabled: true,
         admin_groups: BTreeSet::new(),
         registry: None,
-        limits: Limits { users: limit, groups: limit, memberships: limit, floor: 100 },
+        limits: Limits {
+            users: limit,
+            groups: limit,
+            memberships: limit,
+            access: limit,
+            product_percent: 30.0,
+            product_window_percent: 50.0,
+            floor: 100,
+            window: Duration::from_hours(24),
+            gain_percent: 100.0,
+            plans_max: 50,
+            keep_reachable: true,
+            rehearse: true,
+        },
         retention: 30 * DAY,
         clock_skew_max: Duration::from_hours(1),
         findings_retention: 90 * DAY,

@@ -1,18 +1,13 @@
 //! `access`: who has access to a product, and on which paths.
 
-use super::{AccessCommand, Context, Exit, failed, unusable};
-use crate::service;
+use super::{AccessCommand, Context, Exit, failed};
 use crate::store::{AccessPath, AccessRow, Store};
 
 /// Answers.
 pub async fn run(context: &Context, command: &AccessCommand) -> Exit {
-    let config = match context.config() {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    let store = match service::store(&config) {
+    let store = match context.store() {
         Ok(store) => store,
-        Err(error) => return unusable(&error),
+        Err(exit) => return exit,
     };
     match command {
         AccessCommand::Who { product } => who(&store, product).await,

@@ -1,7 +1,6 @@
 //! `audit verify`: rebuilds the daemon's rows from the audit alone and compares.
 
-use super::{AuditCommand, Context, Exit, failed, unusable};
-use crate::service;
+use super::{AuditCommand, Context, Exit, failed};
 
 /// How many differences are printed before the rest is only counted.
 const LINES_MAX: usize = 50;
@@ -9,13 +8,9 @@ const LINES_MAX: usize = 50;
 /// Verifies; exit code 1 where audit and tables differ.
 pub async fn run(context: &Context, command: &AuditCommand) -> Exit {
     let AuditCommand::Verify = command;
-    let config = match context.config() {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    let store = match service::store(&config) {
+    let store = match context.store() {
         Ok(store) => store,
-        Err(error) => return unusable(&error),
+        Err(exit) => return exit,
     };
     let verification = match store.read(|tx| tx.verify_audit()).await {
         Ok(verification) => verification,

@@ -38,7 +38,8 @@ fn registry(config: &Config) -> Checked {
 
 async fn database(config: &Config) -> Checked {
     let ready = async {
-        let store: Store = service::store(config).map_err(|error| Chain(&error).to_string())?;
+        let store: Store =
+            service::store(&config.database).map_err(|error| Chain(&error).to_string())?;
         let tenant_id = config.identity.tenant_id.to_string();
         store.ready_for(&tenant_id).await.map_err(|error| Chain(&error).to_string())?;
         Ok("reachable, the schema is current".to_owned())

@@ -36,7 +36,7 @@ async fn on(stage: &Stage, signals: Signals, args: &DemoArgs) -> Exit {
         Ok(telemetry) => telemetry,
         Err(error) => return failed(&error),
     };
-    let store = match service::store(&config) {
+    let store = match service::store(&config.database) {
         Ok(store) => store,
         Err(error) => return failed(&error),
     };

@@ -1,18 +1,13 @@
 //! `migrate`: brings the database to the schema of this version.
 
-use super::{Context, Exit, MigrateArgs, failed, unusable};
-use crate::service;
+use super::{Context, Exit, MigrateArgs, failed};
 use crate::store::SchemaState;
 
 /// Applies, checks or takes back.
 pub async fn run(context: &Context, args: &MigrateArgs) -> Exit {
-    let config = match context.config() {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    let store = match service::store(&config) {
+    let store = match context.store() {
         Ok(store) => store,
-        Err(error) => return unusable(&error),
+        Err(exit) => return exit,
     };
     if args.check {
         return match store.schema().await {
@@ -28,7 +23,9 @@ pub async fn run(context: &Context, args: &MigrateArgs) -> Exit {
         };
     }
     if args.revert {
-        return match store.revert().await {
+        let taken_back =
+            if args.forget { store.revert_and_forget().await } else { store.revert().await };
+        return match taken_back {
             Ok(version) => {
                 println!("taken back: {version}");
                 Exit::Done
@@ -38,7 +35,7 @@ pub async fn run(context: &Context, args: &MigrateArgs) -> Exit {
     }
     match store.migrate().await {
         Ok(applied) if applied.is_empty() => println!("the schema is current; nothing to do"),
-        Ok(applied) => println!("applied: {}", applied.join(", ")),
+        Ok(applied) => println!("applied to {}: {}", store.place(), applied.join(", ")),
         Err(error) => return failed(&error),
     }
     Exit::Done

@@ -67,7 +67,7 @@ fn tell_file(path: &Path, registry: &Registry) {
 async fn compare(config: &Config, registry: Registry) -> Result<Done, Exit> {
     let mut settings = service::sync_settings(config).map_err(|error| unusable(&error))?;
     settings.registry = Some(Arc::new(registry.entries));
-    let store = service::store(config).map_err(|error| unusable(&error))?;
+    let store = service::store(&config.database).map_err(|error| unusable(&error))?;
     let directory = service::directory(config, Arc::new(())).map_err(|error| unusable(&error))?;
     let sync = Sync::new(store, directory, settings);
     let run = Sync::begin(Mode::Delta, Trigger::Command);

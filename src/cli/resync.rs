@@ -40,8 +40,28 @@ pub async fn run(context: &Context, args: &ResyncArgs) -> Exit {
     Exit::Done
 }
 
+/// Asks the daemon on this machine, if it leads, to read what changed at once.
+pub(super) async fn wake(config: &crate::config::Config) -> Result<(), WakeError> {
+    let status = local::status(&config.http).await?;
+    if !status.leader {
+        return Err(WakeError::StandsBy);
+    }
+    Ok(send(status.pid, Signal::USR1)?)
+}
+
+/// Why the daemon was not woken.
 #[derive(Debug, thiserror::Error)]
-enum SignalError {
+pub(super) enum WakeError {
+    #[error("the replica that runs here stands by")]
+    StandsBy,
+    #[error(transparent)]
+    Silent(#[from] local::LocalError),
+    #[error(transparent)]
+    Signal(#[from] SignalError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SignalError {
     #[error(
         "process {0} is not nexus-dirsync; run this where the daemon runs, in the same container"
     )]

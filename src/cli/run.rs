@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::{Context, Exit, failed, unusable};
-use crate::chain::Chain;
 use crate::config::Config;
-use crate::daemon::{Daemon, Signals};
+use crate::daemon::{Daemon, DaemonError, Signals};
 use crate::http::Readiness;
 use crate::metrics::Metrics;
 use crate::service::{self, OnDone, Service, Watch};
@@ -51,13 +50,7 @@ pub async fn serve(
         Ok(lock) => lock,
         Err(error) => return unusable(&error),
     };
-    match store.ready_for(&config.identity.tenant_id.to_string()).await {
-        Ok(()) => {}
-        Err(error) if error.is_lasting() => return unusable(&error),
-        // It may come yet: the daemon stays alive, not ready, and tries with each run.
-        Err(error) => tracing::warn!("not ready: {}", Chain(&error)),
-    }
-    let last_success = service::last_successes(&store).await;
+    let opening = service::open(store.clone(), config.identity.tenant_id.to_string());
     let mut runner = Service::new(sync, Arc::clone(&metrics));
     if let Some(on_done) = on_done {
         runner = runner.watched(on_done);
@@ -72,10 +65,11 @@ pub async fn serve(
         runner,
         metrics,
         readiness: readiness(store),
-        last_success,
+        opening: Box::pin(opening),
     };
     match daemon.run().await {
         Ok(()) => Exit::Done,
+        Err(DaemonError::Refused(refusal)) => unusable(&*refusal),
         Err(error) => failed(&error),
     }
 }

@@ -69,6 +69,14 @@ impl fmt::Display for Readable<'_> {
         if status.withheld != Counts::default() {
             writeln!(f, "WITHHELD           {}", Amounts(status.withheld))?;
         }
+        if let Some(since) = status.pending.since {
+            let plans = status.pending.plans;
+            writeln!(
+                f,
+                "ANSWER WANTED      {plans} held plans, the oldest since {}; see `plans list`",
+                time(since)
+            )?;
+        }
         if status.consecutive_failures > 0 {
             writeln!(f, "FAILING            {} times in a row", status.consecutive_failures)?;
         }
@@ -104,8 +112,11 @@ struct Amounts(Counts);
 
 impl fmt::Display for Amounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(Counts { users, groups, memberships }) = self;
-        write!(f, "{users} users, {groups} groups, {memberships} memberships")
+        let Self(Counts { users, groups, memberships, access }) = self;
+        write!(
+            f,
+            "{users} users, {groups} groups, {memberships} memberships, {access} times access to a product"
+        )
     }
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::plans::{Line, Page};
 use super::{Context, Exit, SyncArgs, failed, unusable};
 use crate::daemon::{Requests, Shutdown, Signals, Stopped};
 use crate::directory::Mode;
 use crate::reconcile::plan::lines;
 use crate::reconcile::report::{Outcome, Report, Trigger};
 use crate::service;
-use crate::sync::{ATTEMPTS_MAX, Done, Error, Sync, changes_by_word};
+use crate::sync::{ATTEMPTS_MAX, Done, Error, Run, Sync, changes_by_word};
 use crate::telemetry::Telemetry;
 
 /// Runs once. A dry run executes the whole transaction, so that constraints are really
@@ -41,13 +42,22 @@ pub async fn run(context: &Context, args: &SyncArgs) -> Exit {
     let (stopper, stop) = Shutdown::channel();
     tokio::spawn(signals.pass_on(Requests::default(), stopper, stop.clone()));
     let mode = if args.full { Mode::Full } else { Mode::Delta };
-    match work(&sync, mode, args.dry_run, &stop).await {
-        Ok(Ok(done)) => tell(&done, args.dry_run),
-        Ok(Err(error)) => match &error {
-            Error::Store(cause) if cause.is_lasting() => unusable(&error),
-            _ => failed(&error),
-        },
+    let (run, before) = (Sync::begin(mode, Trigger::Command), sync.tally());
+    match work(&sync, run, args.dry_run, &stop).await {
+        Ok(Ok(done)) => tell(&sync, &done, args.dry_run).await,
+        Ok(Err(error)) => {
+            if !args.dry_run {
+                sync.failed(run, &error, &before).await;
+            }
+            match &error {
+                Error::Store(cause) if cause.is_lasting() => unusable(&error),
+                _ => failed(&error),
+            }
+        }
         Err(_) => {
+            if !args.dry_run {
+                sync.ended(run, Outcome::Interrupted, None, &before).await;
+            }
             eprintln!("stopped; nothing was written");
             Exit::Failed
         }
@@ -58,11 +68,10 @@ pub async fn run(context: &Context, args: &SyncArgs) -> Exit {
 /// stop; a commit that has begun ends first.
 async fn work(
     sync: &Sync,
-    mode: Mode,
+    run: Run,
     dry: bool,
     stop: &Shutdown,
 ) -> Result<Result<Done, Error>, Stopped> {
-    let run = Sync::begin(mode, Trigger::Command);
     let progress = Progress::start(sync);
     let mut attempt = 1;
     loop {
@@ -80,7 +89,7 @@ async fn work(
     }
 }
 
-fn tell(done: &Done, dry: bool) -> Exit {
+async fn tell(sync: &Sync, done: &Done, dry: bool) -> Exit {
     if dry {
         let lines = lines(&done.plan, &done.world);
         if lines.is_empty() {
@@ -90,8 +99,18 @@ fn tell(done: &Done, dry: bool) -> Exit {
             println!("{line}");
         }
     }
-    for trip in &done.trips {
-        println!("held: {trip}");
+    if let Some(held) = &done.held_plan {
+        print!("{}", Page(held));
+        if dry {
+            println!("         (a dry run: the plan is not stored, and will have another hash)");
+        }
+    }
+    if done.report.pending.plans > 0 {
+        // The run is done, whatever comes of asking for what waits.
+        let plans = sync.store().read(|tx| tx.plans(false)).await.unwrap_or_default();
+        for plan in plans.iter().filter(|plan| plan.status == "pending") {
+            println!("held: {}", Line(plan));
+        }
     }
     println!("{}", summary(&done.report));
     if done.report.outcome == Outcome::Held { Exit::Held } else { Exit::Done }
@@ -106,7 +125,7 @@ pub fn summary(report: &Report) -> String {
     let changes = if changes.is_empty() { "no change".to_owned() } else { changes.join(", ") };
     let seconds = (report.finished_at - report.started_at).as_seconds_f64();
     format!(
-        "{} run {}: {changes}; {} requests, {} pages, {seconds:.1} s",
+        "{} run {}: {changes}; {} requests for {} pages, {seconds:.1} s",
         report.mode, report.outcome, report.reading.requests, report.reading.pages
     )
 }
@@ -136,7 +155,7 @@ impl Progress {
                 tick.tick().await;
                 let now = sync.tally();
                 shown.set_message(format!(
-                    "reading: {} requests, {} pages, {} KiB",
+                    "reading: {} requests for {} pages, {} KiB",
                     now.requests - start.requests,
                     now.pages - start.pages,
                     (now.bytes - start.bytes) / 1024,

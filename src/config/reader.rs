@@ -74,6 +74,14 @@ impl Reader {
         })
     }
 
+    /// Ends the walk, of which one section is wanted: the values of others may be bad.
+    pub(super) fn finish_section(mut self, section: &str) -> Result<(), Problems> {
+        let elsewhere = |key: &str| key.split('.').next() != Some(section);
+        let Self { asked, problems, .. } = &mut self;
+        problems.retain(|p| !(asked.contains(p.key.as_str()) && elsewhere(&p.key)));
+        self.finish()
+    }
+
     /// Ends the walk: whatever nobody asked for is unknown.
     pub(super) fn finish(mut self) -> Result<(), Problems> {
         let asked = |key: &String| self.asked.contains(key.as_str());

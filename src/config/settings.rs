@@ -199,17 +199,42 @@ pub struct Allowance {
     pub percent: f64,
 }
 
+/// The limits of one unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnitLimits {
+    /// In one run.
+    pub run: Allowance,
+    /// In all runs of the window together.
+    pub window: Allowance,
+}
+
 /// What trips the guard.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guard {
     /// Users that end as disabled or removed.
-    pub users: Allowance,
+    pub users: UnitLimits,
     /// Groups that end as removed.
-    pub groups: Allowance,
+    pub groups: UnitLimits,
     /// Memberships, links and roles.
-    pub memberships: Allowance,
+    pub memberships: UnitLimits,
+    /// (user, product) pairs.
+    pub access: UnitLimits,
+    /// The share of its people that one product may lose in one run, in percent.
+    pub product_percent: f64,
+    /// The same in all runs of the window together.
+    pub product_window_percent: f64,
     /// Shares count only above this many.
     pub floor: u32,
+    /// How far back the window reaches.
+    pub window: Duration,
+    /// The share by which a product may grow in one run without a finding, in percent.
+    pub gain_percent: f64,
+    /// How many held plans may wait at once.
+    pub plans_max: u32,
+    /// Whether a product that would lose everybody, or its last admin, is always held.
+    pub keep_reachable: bool,
+    /// Whether what nobody has seen yet is always held.
+    pub rehearse: bool,
 }
 
 impl Guard {
@@ -218,11 +243,35 @@ impl Guard {
             max: from.get(max, whole(0..=u32::MAX)),
             percent: from.get(share, percent(100.0)),
         };
+        let mut limits = |run: [&'static str; 2], window: [&'static str; 2]| UnitLimits {
+            run: allowance(run[0], run[1]),
+            window: allowance(window[0], window[1]),
+        };
         Self {
-            users: allowance("guard.users_max", "guard.users_percent"),
-            groups: allowance("guard.groups_max", "guard.groups_percent"),
-            memberships: allowance("guard.memberships_max", "guard.memberships_percent"),
+            users: limits(
+                ["guard.users_max", "guard.users_percent"],
+                ["guard.users_window_max", "guard.users_window_percent"],
+            ),
+            groups: limits(
+                ["guard.groups_max", "guard.groups_percent"],
+                ["guard.groups_window_max", "guard.groups_window_percent"],
+            ),
+            memberships: limits(
+                ["guard.memberships_max", "guard.memberships_percent"],
+                ["guard.memberships_window_max", "guard.memberships_window_percent"],
+            ),
+            access: limits(
+                ["guard.access_max", "guard.access_percent"],
+                ["guard.access_window_max", "guard.access_window_percent"],
+            ),
+            product_percent: from.get("guard.product_percent", percent(100.0)),
+            product_window_percent: from.get("guard.product_window_percent", percent(100.0)),
             floor: from.get("guard.floor", whole(0..=u32::MAX)),
+            window: from.get("guard.window", duration(HOUR..=30 * DAY)),
+            gain_percent: from.get("guard.gain_percent", percent(10_000.0)),
+            plans_max: from.get("guard.plans_max", whole(1..=1_000)),
+            keep_reachable: from.get("guard.keep_reachable", truth),
+            rehearse: from.get("guard.rehearse", truth),
         }
     }
 }

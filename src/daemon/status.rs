@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::requests::Request;
-use crate::reconcile::report::{Outcome, Removals, Report, Totals};
+use crate::reconcile::report::{Outcome, PendingPlans, Removals, Report, Totals};
 
 /// What the daemon is doing and how it went lately.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct Status {
     pub totals: Option<Counts>,
     /// What the guard withholds.
     pub withheld: Counts,
+    /// Held plans that wait for a person.
+    pub pending: Pending,
     /// Open findings by kind.
     pub findings: BTreeMap<String, u64>,
     /// How reloading the configuration went.
@@ -79,7 +81,7 @@ pub struct LastRun {
     pub failure: Option<String>,
 }
 
-/// Counts of users, groups and memberships.
+/// Counts by the guard's units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Users.
@@ -88,6 +90,17 @@ pub struct Counts {
     pub groups: u64,
     /// Memberships.
     pub memberships: u64,
+    /// (user, product) pairs.
+    pub access: u64,
+}
+
+/// Held plans that wait for a person; see `nexus-dirsync plans list`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// How many.
+    pub plans: u64,
+    /// Since when the oldest of them waits.
+    pub since: Option<DateTime<Utc>>,
 }
 
 /// How reloading the configuration went.
@@ -117,6 +130,7 @@ impl Status {
             consecutive_failures: 0,
             totals: None,
             withheld: Counts::default(),
+            pending: Pending::default(),
             findings: BTreeMap::new(),
             config: ConfigStatus { loaded_at: now, ..ConfigStatus::default() },
         }
@@ -137,6 +151,8 @@ impl Status {
             self.consecutive_failures = 0;
             self.last_success.insert(mode.clone(), report.finished_at);
             self.withheld = report.withheld.into();
+            let PendingPlans { plans, oldest } = report.pending;
+            self.pending = Pending { plans, since: oldest };
             let findings = report.findings.iter().filter(|(_, count)| **count > 0);
             self.findings = findings.map(|(kind, n)| (kind.label().to_owned(), *n)).collect();
         } else if report.outcome == Outcome::Failed {
@@ -167,13 +183,13 @@ impl From<&Report> for LastRun {
 }
 
 impl From<Removals> for Counts {
-    fn from(Removals { users, groups, memberships }: Removals) -> Self {
-        Self { users, groups, memberships }
+    fn from(Removals { users, groups, memberships, access }: Removals) -> Self {
+        Self { users, groups, memberships, access }
     }
 }
 
 impl From<Totals> for Counts {
-    fn from(Totals { users, groups, memberships }: Totals) -> Self {
-        Self { users, groups, memberships }
+    fn from(Totals { users, groups, memberships, access }: Totals) -> Self {
+        Self { users, groups, memberships, access }
     }
 }

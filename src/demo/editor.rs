@@ -32,10 +32,12 @@ enum Kind {
 }
 
 /// The order of events, over and over. Each kind is in the first dozen or undoes one
-/// that is; joining and leaving are what happens most.
+/// that is; joining and leaving are what happens most. A deleted group comes early: its
+/// product would lose everybody, so that is held, and approved.
 const PROGRAMME: [Kind; 17] = [
     Kind::Join,
     Kind::RenameUser,
+    Kind::DeleteGroup,
     Kind::Leave,
     Kind::Disable,
     Kind::Nest,
@@ -43,7 +45,6 @@ const PROGRAMME: [Kind; 17] = [
     Kind::RenameGroup,
     Kind::Depart,
     Kind::Enable,
-    Kind::DeleteGroup,
     Kind::Return,
     Kind::Join,
     Kind::Unnest,

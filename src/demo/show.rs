@@ -21,13 +21,14 @@ use super::proof::Proof;
 use super::screen::{INDENT, Progress, Screen};
 use super::stage::Stage;
 use super::wording::{
-    Counts, access_moves, access_table, amount, audit_line, digest, most_telling, number,
+    Counts, access_moves, access_table, amount, audit_line, digest, held_lines, most_telling,
+    number,
 };
 use crate::directory::Mode;
 use crate::reconcile::plan::lines;
 use crate::reconcile::report::{Action, Entity, Outcome, Report};
 use crate::service::OnDone;
-use crate::store::{self, Store};
+use crate::store::{self, Decider, Decision, PlanDetail, Store, Verdict};
 use crate::sync::Done;
 
 /// The pause between two changes: long enough to read one.
@@ -67,6 +68,8 @@ pub struct Watched {
     report: Report,
     /// The plan; left out for full runs, which have thousands of lines.
     lines: Vec<String>,
+    /// What is held since this run.
+    held: Option<PlanDetail>,
     at: Instant,
 }
 
@@ -74,10 +77,11 @@ pub struct Watched {
 pub fn watch() -> (OnDone, UnboundedReceiver<Watched>) {
     let (tell, hear) = unbounded_channel();
     let on_done = move |done: &Done| {
-        let Done { report, plan, world, .. } = done;
+        let Done { report, plan, world, held_plan, .. } = done;
         let lines = if report.mode == Mode::Full { Vec::new() } else { lines(plan, world) };
         // An error means that the demo is over, while the daemon still ends a run.
-        let _ = tell.send(Watched { report: report.clone(), lines, at: Instant::now() });
+        let held = held_plan.clone();
+        let _ = tell.send(Watched { report: report.clone(), lines, held, at: Instant::now() });
     };
     (Arc::new(on_done), hear)
 }
@@ -185,7 +189,7 @@ impl<'s> Show<'s> {
         let links = report.changes.get(&(Entity::ProductAadGroup, Action::Link));
         let facts = [
             ("requests", number(report.reading.requests)),
-            ("pages", number(report.reading.pages)),
+            ("pages read", number(report.reading.pages)),
             ("users", number(totals.users)),
             ("groups", number(totals.groups)),
             ("links", number(links.copied().unwrap_or_default())),
@@ -246,7 +250,40 @@ impl<'s> Show<'s> {
         self.shown.open = false;
         self.note(&run.report, Mode::Delta);
         self.tell(&run, Some(run.at - edited)).await?;
+        if let Some(held) = &run.held {
+            self.approve(held).await?;
+        }
         Ok(run.report.changes_total())
+    }
+
+    /// Shows what is held, lets somebody read it, and lets it through.
+    async fn approve(&mut self, held: &PlanDetail) -> Result<(), ShowError> {
+        for line in held_lines(held) {
+            self.screen.say_ends(&line)?;
+        }
+        sleep(PAUSE).await;
+        let (hash, items) = (held.plan.hash.clone(), held.items.len());
+        let decider = Decider {
+            by: "whoever watches the demo".to_owned(),
+            user_id: None,
+            break_glass: Some("the simulated company has no admin".to_owned()),
+        };
+        let all = (1..=i32::try_from(items).unwrap_or(i32::MAX)).collect();
+        let began = Utc::now().trunc_subsecs(6);
+        self.store
+            .write(move |tx| {
+                tx.decide_plan(&hash, &decider, &Decision::Approve(all), Utc::now())
+                    .map(Verdict::Commit)
+            })
+            .await?;
+        self.screen.say(&format!(
+            "{INDENT}Somebody approves it: the daemon reads again and does what still stands."
+        ))?;
+        kill_process(getpid(), Signal::USR1)?;
+        let run = self.run_since(began).await?;
+        self.note(&run.report, Mode::Delta);
+        self.shown.wrong |= run.report.outcome == Outcome::Held;
+        self.tell(&run, None).await
     }
 
     /// The first run that began after a change, and so has seen it.
@@ -280,7 +317,6 @@ impl<'s> Show<'s> {
         self.shown.runs += 1;
         self.shown.audit_rows += report.changes_total();
         self.shown.wrong |= report.mode != expected || !report.outcome.is_success();
-        self.shown.wrong |= report.outcome == Outcome::Held;
     }
 
     /// What a run did: its plan, one audit row of it, and the time it took.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::store::AuditEntry;
+use crate::store::{AuditEntry, PlanDetail};
 
 /// How many products are named that gain or lose people.
 const MOVES_MAX: usize = 3;
@@ -71,6 +71,22 @@ pub(super) fn digest(lines: &[String], max: usize) -> Vec<String> {
     let shown: BTreeSet<usize> = firsts.into_iter().chain(others).take(room).collect();
     let more = format!("… and {} more", number((lines.len() - shown.len()) as u64));
     shown.into_iter().map(|at| lines[at].clone()).chain([more]).collect()
+}
+
+/// A held plan in a few lines: which one, why, and what it would cost.
+pub(super) fn held_lines(held: &PlanDetail) -> Vec<String> {
+    let PlanDetail { plan, items, .. } = held;
+    let hash = plan.hash.get(..12).unwrap_or(&plan.hash);
+    let mut lines = vec![format!("HELD as plan {hash}, {}:", amount(items.len() as u64, "item"))];
+    lines.extend(plan.header.reasons.iter().map(|reason| format!("why: {reason}")));
+    let cost = plan.header.cost.iter();
+    let cost: Vec<String> =
+        cost.map(|(product, people)| format!("{product} {}", number(*people))).collect();
+    if !cost.is_empty() {
+        lines.push(format!("people who would lose a product: {}", cost.join(", ")));
+    }
+    lines.push(format!("answer: nexus-dirsync plans approve {hash} …"));
+    lines
 }
 
 /// Which products have gained or lost people, in one line.

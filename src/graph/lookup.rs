@@ -85,8 +85,7 @@ impl Directory {
         names: &[String],
     ) -> Result<BTreeMap<String, Vec<(ObjectId, GroupFacts)>>, Error> {
         let unique: BTreeSet<_> = names.iter().collect();
-        let values: Vec<_> =
-            unique.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+        let values: Vec<_> = unique.iter().map(|name| literal(name)).collect();
         let found = self.by_values(Kind::GROUPS, "displayName", &values, Object::group).await?;
         let mut by_name: BTreeMap<String, Vec<(ObjectId, GroupFacts)>> = BTreeMap::new();
         for (id, facts) in found {
@@ -95,6 +94,19 @@ impl Directory {
         }
         let answer = |name: &String| by_name.get(&fold_case(name)).cloned().unwrap_or_default();
         Ok(unique.into_iter().map(|name| (name.clone(), answer(name))).collect())
+    }
+
+    /// The users who bear one of these addresses as `mail` or as `userPrincipalName`, letter
+    /// case aside. An address may be several people's or nobody's (trap 22).
+    pub async fn users_by_address(
+        &self,
+        addresses: &BTreeSet<String>,
+    ) -> Result<BTreeMap<ObjectId, UserFacts>, Error> {
+        let values: Vec<_> = addresses.iter().map(|address| literal(address)).collect();
+        let ask = |property| self.by_values(Kind::USERS, property, &values, Object::user);
+        let (mut found, by_upn) = tokio::try_join!(ask("mail"), ask("userPrincipalName"))?;
+        found.extend(by_upn);
+        Ok(found)
     }
 
     /// The objects whose `property` is one of these quoted values: 15 a filter, filters batched.
@@ -162,6 +174,11 @@ impl Kind {
 
 fn quoted(ids: &BTreeSet<ObjectId>) -> Vec<String> {
     ids.iter().map(|id| format!("'{id}'")).collect()
+}
+
+/// A text as filters quote it: an apostrophe is doubled (2.3 of the facts).
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A query value, with `%20` for blanks: `+` is a blank in forms only.

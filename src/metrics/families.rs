@@ -18,7 +18,8 @@ const REQUEST_SECONDS: &[f64] =
     &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 pub(super) const MODES: [Mode; 2] = [Mode::Full, Mode::Delta];
-pub(super) const UNITS: [&str; 3] = ["users", "groups", "memberships"];
+pub(super) const UNITS: [&str; 4] = ["users", "groups", "memberships", "access"];
+pub(super) const DIRECTIONS: [&str; 2] = ["gained", "lost"];
 
 /// The changes that exist, as the audit table lists them.
 const CHANGES: &[(Entity, &[Action])] = &[
@@ -75,6 +76,10 @@ impl Registrar<'_> {
         self.add(HistogramVec::new(opts, &[label]))
     }
 
+    fn time(&self, name: &str, help: &str) -> Result<Gauge> {
+        self.add(Gauge::new(name, help))
+    }
+
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
         self.add(IntGauge::new(name, help))
     }
@@ -92,6 +97,10 @@ pub(super) struct Runs {
     pub(super) consecutive_failures: IntGauge,
     pub(super) changes: IntCounterVec,
     pub(super) withheld: IntGaugeVec,
+    pub(super) plan_pending: IntGauge,
+    pub(super) plan_oldest: Gauge,
+    pub(super) plan_access_lost: IntGauge,
+    pub(super) access_changes: IntCounterVec,
     pub(super) objects: IntGaugeVec,
     pub(super) drift: IntGauge,
     pub(super) refuted: IntCounter,
@@ -131,6 +140,20 @@ impl Runs {
                 "Removals that the guard withholds until they are approved.",
                 &["unit"],
             )?,
+            plan_pending: on.gauge("plan_pending", "Held plans that wait for a person.")?,
+            plan_oldest: on.time(
+                "plan_oldest_timestamp_seconds",
+                "When the oldest held plan that waits for a person was made, or 0.",
+            )?,
+            plan_access_lost: on.gauge(
+                "plan_access_lost",
+                "(user, product) pairs that plans which wait for a person would end.",
+            )?,
+            access_changes: on.counters(
+                "access_changes_total",
+                "(user, product) pairs that runs made or ended.",
+                &["direction"],
+            )?,
             objects: on.gauges("objects", "Objects that the platform sees.", &["kind"])?,
             drift: on.gauge(
                 "drift_changes",
@@ -165,6 +188,9 @@ impl Runs {
             for action in *actions {
                 self.changes.with_label_values(&[entity.label(), action.label()]);
             }
+        }
+        for direction in DIRECTIONS {
+            self.access_changes.with_label_values(&[direction]);
         }
         for unit in UNITS {
             self.withheld.with_label_values(&[unit]);

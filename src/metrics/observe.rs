@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::families::{MODES, UNITS};
+use super::families::{DIRECTIONS, MODES, UNITS};
 use super::{ENDPOINTS, Metrics, RETRY_REASONS, closed, seconds};
 use crate::directory::Mode;
 use crate::reconcile::report::{FindingKind, Removals, Report, Totals};
@@ -32,6 +32,8 @@ impl Metrics {
             drift,
             refuted,
             withheld,
+            access,
+            pending,
             totals,
             reading: _,
             phases,
@@ -50,6 +52,9 @@ impl Metrics {
         for ((entity, action), count) in changes {
             runs.changes.with_label_values(&[entity.label(), action.label()]).inc_by(*count);
         }
+        for (direction, pairs) in DIRECTIONS.iter().zip([access.gained, access.lost]) {
+            runs.access_changes.with_label_values(&[*direction]).inc_by(pairs);
+        }
         if let Some(totals) = totals {
             self.objects(*totals);
         }
@@ -60,6 +65,9 @@ impl Metrics {
         runs.last_success.with_label_values(&[mode_label]).set(seconds(*finished_at));
         self.withheld(*withheld);
         runs.refuted.inc_by(*refuted);
+        runs.plan_pending.set(gauge(pending.plans));
+        runs.plan_oldest.set(pending.oldest.map_or(0.0, seconds));
+        runs.plan_access_lost.set(gauge(withheld.access));
         for kind in FindingKind::ALL {
             let open = findings.get(kind).copied().unwrap_or(0);
             runs.findings.with_label_values(&[kind.label()]).set(gauge(open));
@@ -138,14 +146,14 @@ impl Metrics {
         self.graph.throttle_ratio.set(ratio);
     }
 
-    fn objects(&self, Totals { users, groups, memberships }: Totals) {
-        for (kind, count) in UNITS.iter().zip([users, groups, memberships]) {
+    fn objects(&self, Totals { users, groups, memberships, access }: Totals) {
+        for (kind, count) in UNITS.iter().zip([users, groups, memberships, access]) {
             self.runs.objects.with_label_values(&[*kind]).set(gauge(count));
         }
     }
 
-    fn withheld(&self, Removals { users, groups, memberships }: Removals) {
-        for (unit, count) in UNITS.iter().zip([users, groups, memberships]) {
+    fn withheld(&self, Removals { users, groups, memberships, access }: Removals) {
+        for (unit, count) in UNITS.iter().zip([users, groups, memberships, access]) {
             self.runs.withheld.with_label_values(&[*unit]).set(gauge(count));
         }
     }

@@ -1,182 +1,280 @@
 //! Whether a plan takes away more than a person should find unsurprising.
 //!
-//! Owns the counting and the limits; holds nothing back itself: its verdict is given
-//! to planning, which plans again without the removals. Pure.
+//! Owns the counting, the limits, and what is held: an item that was held stays held,
+//! and is not counted again, until a person answers or the directory comes back. So a
+//! hold never traps what comes later. Takes nothing back itself: planning is done again
+//! with consent to what may go on. Pure: what is stored, counted in tables or asked of
+//! people is given to it.
 
-use super::plan::{Plan, Removal};
-use super::report::{Removals, Totals, labels};
-use super::world::{Policy, Role, State, World};
-use crate::directory::ObjectId;
+mod demand;
+mod held;
+mod limits;
 
-labels! {
-    /// A unit in which removals are counted and limited.
-    Unit {
-        /// Users that stop being live, or are purged.
-        Users = "users",
-        /// Groups that stop being live, or are purged.
-        Groups = "groups",
-        /// Memberships, links, product memberships and roles taken away.
-        Memberships = "memberships",
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use demand::{Demand, ProductLoss, approved_decisions, count};
+pub use held::{Answer, Approval, Cost, Fate, Held, HeldItem, NewItem, Release};
+pub use limits::{Allowance, Limit, Limits, Trip, Unit, judge};
+
+use super::plan::{Item, Plan};
+use super::report::{Removals, Totals};
+use super::world::{State, World};
+
+/// What runs took away without a person's word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// In units.
+    pub removals: Removals,
+    /// People who lost each product.
+    pub products: Cost,
+}
+
+/// What the guard judges by.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The limits.
+    pub limits: &'a Limits,
+    /// What the platform sees; of access no more than [`Demand::access_wanted`] asks for.
+    pub totals: Totals,
+    /// What the other runs of the window took away.
+    pub before: &'a Taken,
+    /// Why this run may take nothing away at all, if so.
+    pub rehearsal: Option<&'a Trip>,
+    /// How many people reach each product that [`Demand::people_wanted`] names.
+    pub people: &'a BTreeMap<String, u64>,
+    /// How many live admins each product has that [`Demand::admins_wanted`] names.
+    pub admins: &'a BTreeMap<String, u64>,
+}
+
+/// The guard's word on a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// Why something is held from now on; empty if nothing new is.
+    pub trips: Vec<Trip>,
+    /// What is held from now on.
+    pub held: BTreeMap<Item, NewItem>,
+    /// What was held before, and still is.
+    pub standing: BTreeSet<Item>,
+    /// What may be done: planning needs to be done again with consent to this alone where
+    /// anything is held.
+    pub allowed: BTreeSet<Item>,
+    /// Who let items through.
+    pub approved: BTreeMap<Item, Release>,
+    /// What became of approved items that are not let through.
+    pub dropped: BTreeMap<Item, Fate>,
+    /// What was held, and is no difference any more.
+    pub gone: BTreeSet<Item>,
+    /// What is taken away without a person's word; later runs count it.
+    pub taken: Taken,
+    /// Products that grow by more than [`Limits::gain_percent`]: people before, gained.
+    pub surges: BTreeMap<String, (u64, u64)>,
+}
+
+impl Verdict {
+    /// Whether planning must be done again: it had consent to something that is held.
+    pub fn needs_another_plan(&self) -> bool {
+        self.held.keys().chain(&self.standing).any(|item| !item.is_decision())
     }
 }
 
-/// The limit of one unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
-    /// At most so many in one run.
-    pub max: u64,
-    /// At most so many percent of what there is, once the floor is passed.
-    pub percent: f64,
-}
-
-/// All limits.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// For users.
-    pub users: Limit,
-    /// For groups.
-    pub groups: Limit,
-    /// For memberships.
-    pub memberships: Limit,
-    /// Up to so many removals of a unit the percentage is not asked: in a small
-    /// tenant one leaver is many percent.
-    pub floor: u64,
-}
-
-/// Why a plan was held: the unit, what it would take away and what was allowed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trip {
-    /// The unit whose limit was passed.
-    pub unit: Unit,
-    /// What the plan takes away.
-    pub removals: u64,
-    /// What there is.
-    pub total: u64,
-    /// The limit.
-    pub limit: Limit,
-}
-
-impl std::fmt::Display for Trip {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { unit, removals, total, limit: Limit { max, percent } } = self;
-        write!(
-            f,
-            "{removals} of {total} {unit} would be taken away; guard.{unit}_max is {max}, guard.{unit}_percent is {percent}"
-        )
+impl Demand {
+    /// Products whose people have to be counted, and how far: more than so many make no
+    /// difference. The cost of asking follows what is taken away.
+    pub fn people_wanted(&self, limits: &Limits, before: &Taken) -> BTreeMap<String, u64> {
+        let wanted = |(product, loss): (&String, &ProductLoss)| {
+            let sum = loss.surprising + before.products.get(product).copied().unwrap_or(0);
+            let mut enough = 0;
+            if loss.surprising > 0 {
+                enough = loss.lost + 1;
+                if loss.surprising > limits.floor {
+                    enough = enough.max(whole_of(loss.surprising, limits.product_percent));
+                }
+                if sum > limits.floor {
+                    enough = enough.max(whole_of(sum, limits.product_window_percent));
+                }
+            }
+            if loss.gained > limits.floor {
+                enough = enough.max(whole_of(loss.gained, limits.gain_percent));
+            }
+            (enough > 0).then(|| (product.clone(), enough))
+        };
+        self.products.iter().filter_map(wanted).collect()
     }
-}
 
-/// Counts what a plan takes away.
-pub fn count(plan: &Plan) -> Removals {
-    let roles = plan
-        .users
-        .iter()
-        .filter(|change| takes_role(change.before.as_ref(), change.after.as_ref()));
-    let memberships = plan.memberships.iter().filter(|change| !change.made).count()
-        + plan.links.iter().filter(|change| !change.made).count()
-        + plan.members.iter().filter(|change| change.after.is_none()).count()
-        + roles.count();
-    Removals {
-        users: plan.users.iter().filter(|change| change.is_removal()).count() as u64,
-        groups: plan.groups.iter().filter(|change| change.is_removal()).count() as u64,
-        memberships: memberships as u64,
+    /// How many pairs of access have to be counted, likewise; 0 if it makes no difference.
+    /// People make and end links at any time, so a count that is carried along would lie.
+    pub fn access_wanted(&self, limits: &Limits, before: &Taken) -> u64 {
+        let now: u64 = self.products.values().map(|loss| loss.surprising).sum();
+        let sum = now + before.removals.access;
+        if now == 0 || sum <= limits.floor {
+            return 0;
+        }
+        let Limit { run, window } = limits.access;
+        whole_of(now, run.percent).max(whole_of(sum, window.percent))
     }
-}
 
-/// The same, with everybody counted who loses a path: a group that stops giving access and
-/// a link that ends weigh as many memberships as the group has members. Otherwise one
-/// deleted group, or one cut registry, would pass below every limit.
-pub fn weigh(plan: &Plan, world: &World) -> Removals {
-    let mut removals = count(plan);
-    let size = |group: &ObjectId| world.group_sizes.get(group).copied().unwrap_or(0);
-    let closing = plan.groups.iter().filter(|change| change.is_removal());
-    removals.memberships += closing.map(|change| size(&change.key)).sum::<u64>();
-    let ending = plan.links.iter().filter(|link| !link.made);
-    removals.memberships += ending.map(|link| size(&link.group).saturating_sub(1)).sum::<u64>();
-    removals
-}
+    /// Products whose admins have to be counted.
+    pub fn admins_wanted(&self) -> BTreeSet<String> {
+        self.admins.keys().cloned().collect()
+    }
 
-fn takes_role(
-    before: Option<&super::world::UserRow>,
-    after: Option<&super::world::UserRow>,
-) -> bool {
-    matches!((before, after), (Some(b), Some(a)) if b.role == Role::Admin && a.role == Role::User)
-}
-
-/// Counts what a plan left out.
-pub fn count_withheld(plan: &Plan) -> Removals {
-    let mut removals = Removals::default();
-    for removal in &plan.withheld {
-        match removal {
-            Removal::User(_) => removals.users += 1,
-            Removal::Group(_) => removals.groups += 1,
-            Removal::Membership(..)
-            | Removal::Role(_)
-            | Removal::Link(..)
-            | Removal::ProductMember(..) => removals.memberships += 1,
+    /// Judges. `plan` is what the demand was made of.
+    pub fn judge(self, plan: &Plan, world: &World, context: &Context<'_>) -> Verdict {
+        let mut trips: Vec<Trip> = Vec::new();
+        let mut hold: BTreeSet<Item> = self.forced.keys().cloned().collect();
+        for trip in self.forced.values() {
+            if !trips.contains(trip) {
+                trips.push(trip.clone());
+            }
+        }
+        for product in self.admins_lost(context) {
+            let owners = self
+                .fresh
+                .iter()
+                .filter(|item| matches!(item, Item::ProductMember(of, _) if *of == product));
+            hold.extend(owners.cloned());
+            trips.push(Trip::LastAdmin { product });
+        }
+        self.judge_fresh(world, context, &mut trips, &mut hold);
+        let passed: BTreeSet<Item> = self.fresh.difference(&hold).cloned().collect();
+        let taken = self.taken(plan, &passed, world);
+        let evidence = demand::evidence(plan, &hold);
+        let held = hold.into_iter().map(|item| {
+            let new =
+                NewItem { cost: self.cost(&item).clone(), evidence: evidence.get(&item).copied() };
+            (item, new)
+        });
+        let mut allowed = passed;
+        allowed.extend(self.approved.keys().cloned());
+        Verdict {
+            trips,
+            held: held.collect(),
+            allowed,
+            taken,
+            surges: self.surges(context),
+            standing: self.standing,
+            approved: self.approved,
+            dropped: self.dropped,
+            gone: self.gone,
         }
     }
-    removals
-}
 
-/// Judges: empty if the plan may go on whole, otherwise every limit that it passes.
-///
-/// Monotone: a plan that takes away less than an accepted one is accepted.
-pub fn judge(removals: Removals, totals: Totals, limits: &Limits) -> Vec<Trip> {
-    let Limits { users, groups, memberships, floor } = *limits;
-    [
-        (Unit::Users, removals.users, totals.users, users),
-        (Unit::Groups, removals.groups, totals.groups, groups),
-        (Unit::Memberships, removals.memberships, totals.memberships, memberships),
-    ]
-    .into_iter()
-    .filter(|(_, removals, total, limit)| trips(*removals, *total, *limit, floor))
-    .map(|(unit, removals, total, limit)| Trip { unit, removals, total, limit })
-    .collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn trips(removals: u64, total: u64, limit: Limit, floor: u64) -> bool {
-    removals > limit.max
-        || (removals > floor && removals as f64 * 100.0 > limit.percent * total.max(1) as f64)
-}
-
-/// Users and groups that a withheld removal concerns: later runs must look at them again.
-pub fn held_objects(plan: &Plan) -> (Vec<ObjectId>, Vec<ObjectId>) {
-    let mut users = Vec::new();
-    let mut groups = Vec::new();
-    for removal in &plan.withheld {
-        match removal {
-            Removal::User(id) | Removal::Role(id) | Removal::Membership(_, id) => users.push(*id),
-            Removal::Group(id) => groups.push(*id),
-            // The registry is compared whole in every run.
-            Removal::Link(..) | Removal::ProductMember(..) => {}
+    fn judge_fresh(
+        &self,
+        world: &World,
+        context: &Context<'_>,
+        trips: &mut Vec<Trip>,
+        hold: &mut BTreeSet<Item>,
+    ) {
+        if self.fresh.is_empty() {
+            return;
+        }
+        let mut removals = self.count(&self.fresh, world);
+        removals.access = self.products.values().map(|loss| loss.surprising).sum();
+        let rehearsal = context.rehearsal.filter(|_| context.limits.rehearse);
+        let mut general: Vec<Trip> = rehearsal.into_iter().cloned().collect();
+        general.extend(judge(removals, context.before.removals, context.totals, context.limits));
+        // Whoever is disabled or gone loses access at once, unless it is the number of
+        // leavers that is surprising.
+        let many_users = general.iter().any(|trip| match trip {
+            Trip::Run { unit, .. } | Trip::Window { unit, .. } => *unit == Unit::Users,
+            _ => true,
+        });
+        if !general.is_empty() {
+            let spared = |item: &&Item| many_users || !matches!(item, Item::User(_));
+            hold.extend(self.fresh.iter().filter(spared).cloned());
+        }
+        trips.extend(general);
+        for (product, loss) in &self.products {
+            let told = product_trips(product, loss, context);
+            if !told.is_empty() {
+                hold.extend(loss.items.iter().cloned());
+                trips.extend(told);
+            }
         }
     }
-    users.sort_unstable();
-    users.dedup();
-    (users, groups)
+
+    /// Products that would be left without admin, by something that nobody approved.
+    fn admins_lost(&self, context: &Context<'_>) -> Vec<String> {
+        let lost = self.admins.iter().filter(|(product, (ends, begins))| {
+            let admins = context.admins.get(*product).copied().unwrap_or(0);
+            let owned = |item: &&Item| matches!(item, Item::ProductMember(of, _) if of == *product);
+            let asked = self.forced.keys().chain(&self.fresh).any(|item| owned(&item));
+            asked && (admins + begins).saturating_sub(*ends) == 0
+        });
+        let lost = lost.filter(|_| context.limits.keep_reachable);
+        lost.map(|(product, _)| product.clone()).collect()
+    }
+
+    /// What later runs count: what passes without a person's word.
+    fn taken(&self, plan: &Plan, passed: &BTreeSet<Item>, world: &World) -> Taken {
+        if passed.is_empty() {
+            return Taken::default();
+        }
+        let mut taken = Taken { removals: self.count(passed, world), products: Cost::new() };
+        for change in &plan.access {
+            for (product, causes) in &change.lost {
+                let ends = causes.contains(&Item::User(change.user));
+                if !ends && causes.iter().any(|item| passed.contains(item)) {
+                    taken.removals.access += 1;
+                    *taken.products.entry(product.clone()).or_insert(0) += 1;
+                }
+            }
+        }
+        taken
+    }
+
+    fn surges(&self, context: &Context<'_>) -> BTreeMap<String, (u64, u64)> {
+        let limits = context.limits;
+        let grown = self.products.iter().filter_map(|(product, loss)| {
+            let people = context.people.get(product).copied().unwrap_or(0);
+            let much =
+                limits::is_large_share(loss.gained, people, limits.gain_percent, limits.floor);
+            (people > 0 && much).then(|| (product.clone(), (people, loss.gained)))
+        });
+        grown.collect()
+    }
 }
 
-/// Plans, judges, and plans again without the removals where a limit is passed.
-///
-/// People who are disabled or gone lose access all the same, unless it is the limit on
-/// users that was passed.
-pub fn decide(
-    world: &World,
-    policy: &Policy,
-    limits: &Limits,
-    totals: Totals,
-) -> (Plan, Vec<Trip>) {
-    use super::plan::{Withhold, plan};
-    let whole = plan(world, policy, Withhold::Nothing);
-    let trips = judge(weigh(&whole, world), totals, limits);
-    if trips.is_empty() {
-        return (whole, trips);
+/// Which limits of one product are passed.
+fn product_trips(product: &str, loss: &ProductLoss, context: &Context<'_>) -> Vec<Trip> {
+    let limits = context.limits;
+    if loss.surprising == 0 {
+        return Vec::new();
     }
-    let many_users = trips.iter().any(|trip| trip.unit == Unit::Users);
-    let withhold = if many_users { Withhold::Removals } else { Withhold::AllButUsers };
-    (plan(world, policy, withhold), trips)
+    let mut trips = Vec::new();
+    let people = context.people.get(product).copied().unwrap_or(0);
+    let before = context.before.products.get(product).copied().unwrap_or(0);
+    let product = || product.to_owned();
+    if limits.keep_reachable && (people + loss.gained).saturating_sub(loss.lost) == 0 {
+        trips.push(Trip::ProductEmptied { product: product(), lost: loss.lost });
+    }
+    let shares = [
+        (loss.surprising, people, limits.product_percent, "guard.product_percent"),
+        (
+            loss.surprising + before,
+            people + before,
+            limits.product_window_percent,
+            "guard.product_window_percent",
+        ),
+    ];
+    for (lost, people, percent, setting) in shares {
+        if limits::is_large_share(lost, people, percent, limits.floor) {
+            trips.push(Trip::Product { product: product(), lost, people, setting, percent });
+        }
+    }
+    trips
+}
+
+/// The smallest whole of which `part` is no more than `percent`.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts stay far below 2^52, and a cast saturates"
+)]
+fn whole_of(part: u64, percent: f64) -> u64 {
+    (part as f64 * 100.0 / percent.max(0.01)).ceil() as u64 + 1
 }
 
 /// How the totals move by a plan.
@@ -197,6 +295,10 @@ pub fn totals_after(totals: Totals, plan: &Plan) -> Totals {
     for change in &plan.memberships {
         shift(&mut after.memberships, !change.made, change.made);
     }
+    for change in &plan.access {
+        after.access += change.gained.len() as u64;
+        after.access = after.access.saturating_sub(change.lost.len() as u64);
+    }
     after
 }
 
@@ -206,6 +308,44 @@ fn shift(total: &mut u64, before: bool, after: bool) {
         (true, false) => *total = total.saturating_sub(1),
         _ => {}
     }
+}
+
+/// Users and groups that held items concern: later runs must look at them again.
+pub fn held_objects<'i>(
+    items: impl IntoIterator<Item = &'i Item>,
+) -> (BTreeSet<crate::directory::ObjectId>, BTreeSet<crate::directory::ObjectId>) {
+    let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    for item in items {
+        match item {
+            Item::User(id)
+            | Item::UserPurge(id)
+            | Item::Role(id)
+            | Item::Membership(_, id)
+            | Item::Adoption(id)
+            | Item::ProductMember(_, id) => {
+                users.insert(*id);
+            }
+            Item::Group(id) | Item::GroupPurge(id) | Item::Link(_, id) => {
+                groups.insert(*id);
+            }
+            // The registry's names are compared whole in every run that asks for them.
+            Item::Rebinding(..) => {}
+        }
+    }
+    (users, groups)
+}
+
+/// How much of a plan made with every consent is held.
+pub fn weigh_held(plan: &Plan, world: &World, pending: &BTreeSet<Item>) -> Removals {
+    let mut removals = count(pending);
+    for item in pending {
+        if let Item::Group(id) = item {
+            removals.memberships += world.group_sizes.get(id).copied().unwrap_or(0);
+        }
+    }
+    let lost = plan.access.iter().flat_map(|change| change.lost.values());
+    removals.access = lost.filter(|causes| !causes.is_disjoint(pending)).count() as u64;
+    removals
 }
 
 #[cfg(test)]

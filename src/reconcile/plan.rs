@@ -110,13 +110,18 @@ pub struct LinkChange {
     pub made: bool,
 }
 
-/// What is taken away, by the thing that loses it.
+/// One thing that may be withheld: something that is taken away, or that is only done
+/// when a person says so. What two runs plan about the same thing is the same item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Removal {
-    /// A user stops being live, or is purged.
+pub enum Item {
+    /// A user stops being live.
     User(ObjectId),
-    /// A group stops being live, or is purged.
+    /// A removed user's row goes for good.
+    UserPurge(ObjectId),
+    /// A group stops being live.
     Group(ObjectId),
+    /// A removed group's row goes for good.
+    GroupPurge(ObjectId),
     /// A membership ends: group, user.
     Membership(ObjectId, ObjectId),
     /// The role `admin` is taken back.
@@ -125,18 +130,59 @@ pub enum Removal {
     Link(String, ObjectId),
     /// A product membership made by the registry ends.
     ProductMember(String, ObjectId),
+    /// A row made by people, which is an admin or has product memberships, is adopted.
+    Adoption(ObjectId),
+    /// A registry name, folded, is bound to another group than before.
+    Rebinding(String, ObjectId),
 }
 
-/// Which removals a plan must leave out: the guard's verdict, or nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Withhold {
-    /// Plan everything.
-    Nothing,
-    /// Plan what gives and corrects, and list what would have been taken away.
-    Removals,
-    /// The same, but let people be disabled or removed: whoever leaves the company loses
-    /// access at once, unless it is the number of leavers that is surprising. Purges wait.
-    AllButUsers,
+impl Item {
+    /// Whether a person must always be asked: nothing is taken away by it, and nothing
+    /// tells the daemon that it is meant.
+    pub const fn is_decision(&self) -> bool {
+        matches!(self, Self::Adoption(_) | Self::Rebinding(..))
+    }
+}
+
+/// What a plan may hold of the things that can be withheld.
+#[derive(Clone, Copy, Debug)]
+pub struct Consent<'c> {
+    removals: bool,
+    items: &'c BTreeSet<Item>,
+}
+
+static NO_ITEMS: BTreeSet<Item> = BTreeSet::new();
+
+impl<'c> Consent<'c> {
+    /// To nothing.
+    pub const NONE: Consent<'static> = Consent { removals: false, items: &NO_ITEMS };
+    /// To every removal, but to no decision.
+    pub const REMOVALS: Consent<'static> = Consent { removals: true, items: &NO_ITEMS };
+
+    /// To every removal and to `decisions`.
+    pub const fn removals_and(decisions: &'c BTreeSet<Item>) -> Self {
+        Self { removals: true, items: decisions }
+    }
+
+    /// To these items alone.
+    pub const fn only(items: &'c BTreeSet<Item>) -> Self {
+        Self { removals: false, items }
+    }
+
+    fn grants(self, item: &Item) -> bool {
+        (self.removals && !item.is_decision()) || self.items.contains(item)
+    }
+}
+
+/// What one person gains and loses in a plan, as `product_access` yields it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessChange {
+    /// The person.
+    pub user: ObjectId,
+    /// Products reached now and not before.
+    pub gained: BTreeSet<String>,
+    /// Products reached before and not now, and what takes them away.
+    pub lost: BTreeMap<String, BTreeSet<Item>>,
 }
 
 /// What a registry name is bound to from now on.
@@ -171,8 +217,12 @@ pub struct Plan {
     pub raised: BTreeMap<(FindingKind, String), String>,
     /// Findings that are no more.
     pub resolved: BTreeSet<(FindingKind, String)>,
-    /// What was left out by [`Withhold::Removals`].
-    pub withheld: BTreeSet<Removal>,
+    /// What people gain and lose by all of that, by object id.
+    pub access: Vec<AccessChange>,
+    /// What the plan does of the things that can be withheld.
+    pub taken: BTreeSet<Item>,
+    /// What it left out, because [`Consent`] did not grant it.
+    pub withheld: BTreeSet<Item>,
 }
 
 impl Plan {
@@ -203,28 +253,18 @@ impl Plan {
 struct Draft<'w> {
     world: &'w World,
     policy: &'w Policy,
-    withhold: Withhold,
+    consent: Consent<'w>,
     plan: Plan,
     /// Open findings that this run looked at; those not raised again are resolved.
     evaluated: BTreeSet<(FindingKind, String)>,
 }
 
 impl Draft<'_> {
-    /// Whether `removal` may be planned; notes it as withheld if not.
-    fn may_remove(&mut self, removal: Removal) -> bool {
-        match (self.withhold, &removal) {
-            (Withhold::AllButUsers, Removal::User(_)) => true,
-            _ => self.may_purge(removal),
-        }
-    }
-
-    /// Whether an object may go for good: nothing is so urgent about it that it could
-    /// not wait for a person.
-    fn may_purge(&mut self, removal: Removal) -> bool {
-        let may = self.withhold == Withhold::Nothing;
-        if !may {
-            self.plan.withheld.insert(removal);
-        }
+    /// Whether `item` may be planned; notes it either way.
+    fn may(&mut self, item: Item) -> bool {
+        let may = self.consent.grants(&item);
+        let noted = if may { &mut self.plan.taken } else { &mut self.plan.withheld };
+        noted.insert(item);
         may
     }
 
@@ -245,15 +285,15 @@ impl Draft<'_> {
 }
 
 /// Decides. See the module.
-pub fn plan(world: &World, policy: &Policy, withhold: Withhold) -> Plan {
+pub fn plan<'w>(world: &'w World, policy: &'w Policy, consent: Consent<'w>) -> Plan {
     let mut draft =
-        Draft { world, policy, withhold, plan: Plan::default(), evaluated: BTreeSet::new() };
+        Draft { world, policy, consent, plan: Plan::default(), evaluated: BTreeSet::new() };
     let groups = groups::decide(&mut draft);
     let closure = closure::Closure::new(world, &groups);
     let users = users::decide(&mut draft, &groups, &closure);
-    memberships::decide(&mut draft, &closure, &users);
+    memberships::decide(&mut draft, &groups, &closure, &users);
     registry::decide(&mut draft, &groups, &users);
-    access::annotate(&mut draft, &groups, &users);
+    access::decide(&mut draft, &groups, &users);
     users.note_changes(&mut draft);
     settle_findings(&mut draft);
     draft.plan

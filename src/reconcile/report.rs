@@ -140,8 +140,12 @@ labels! {
         TombstoneKept = "tombstone_kept",
         /// A row of another service in `aad_groups` whose `external_id` is no object id.
         GroupIdInvalid = "group_id_invalid",
-        /// Removals that the guard withheld.
+        /// A plan that the guard held, and that waits for a person.
         RemovalsHeld = "removals_held",
+        /// Items that a person rejected, and that the directory still asks for.
+        RemovalsRejected = "removals_rejected",
+        /// A product that grew by much in one run.
+        AccessSurge = "access_surge",
         /// A permission that is missing in Azure.
         PermissionMissing = "permission_missing",
         /// Something that a complete list left out exists after all: the list had drifted.
@@ -178,13 +182,33 @@ pub struct Removals {
     pub groups: u64,
     /// Memberships, links and roles taken away.
     pub memberships: u64,
+    /// (user, product) pairs that end.
+    pub access: u64,
 }
 
 impl Removals {
-    /// The sum over all units.
+    /// How many things are taken away; access only follows from them.
     pub const fn total(self) -> u64 {
         self.users + self.groups + self.memberships
     }
+}
+
+/// (user, product) pairs that a run made and ended, as `product_access` yields them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessMoves {
+    /// Pairs that are new.
+    pub gained: u64,
+    /// Pairs that are over.
+    pub lost: u64,
+}
+
+/// Held plans that wait for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PendingPlans {
+    /// How many.
+    pub plans: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<DateTime<Utc>>,
 }
 
 /// How many objects the platform sees after the run.
@@ -196,6 +220,8 @@ pub struct Totals {
     pub groups: u64,
     /// Effective memberships.
     pub memberships: u64,
+    /// (user, product) pairs with access.
+    pub access: u64,
 }
 
 /// What reading cost.
@@ -203,7 +229,8 @@ pub struct Totals {
 pub struct Reading {
     /// Requests answered, retries included.
     pub requests: u64,
-    /// Pages of lists and rounds.
+    /// Pages of lists and rounds. One request with a batch brings the first pages of up to
+    /// 20 lists, so there may be more pages than requests.
     pub pages: u64,
     /// Bytes of bodies.
     pub bytes: u64,
@@ -245,8 +272,12 @@ pub struct Report {
     pub drift: u64,
     /// Removals that lists suggested and a second look refuted: none of them was made.
     pub refuted: u64,
-    /// What the guard withheld.
+    /// What is withheld until a person answers.
     pub withheld: Removals,
+    /// Who gained and lost access.
+    pub access: AccessMoves,
+    /// Plans that wait for a person.
+    pub pending: PendingPlans,
     /// What the platform sees now.
     pub totals: Option<Totals>,
     /// What reading cost.

@@ -74,7 +74,7 @@ impl Tx<'_> {
         Ok(Some(explained))
     }
 
-    fn product_id(&mut self, name: &str) -> Result<Option<i32>, Error> {
+    pub(super) fn product_id(&mut self, name: &str) -> Result<Option<i32>, Error> {
         products::table
             .filter(products::name.eq(name))
             .select(products::id)

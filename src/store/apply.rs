@@ -8,26 +8,24 @@ mod ids;
 mod people;
 mod products;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::audit::AuditLog;
 use super::bulk::{self, ROWS_MAX, Target, insert_rows};
 use super::rows::{EdgeRow, ObservedGroupRow, ObservedUserRow};
 use super::schema::{
-    dirsync_cursors, dirsync_held, dirsync_observed_edges, dirsync_observed_groups,
-    dirsync_observed_users,
+    dirsync_cursors, dirsync_observed_edges, dirsync_observed_groups, dirsync_observed_users,
 };
-use super::types::{Id, Time};
+use super::types::Time;
 use super::{Doing, Error, Tx};
 use crate::directory::{Cursor, MemberKind, Mode, ObjectId};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed, Records};
-use crate::reconcile::guard;
-use crate::reconcile::plan::Plan;
+use crate::reconcile::guard::Release;
+use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::{Action, Entity, Totals, Trigger};
 use crate::reconcile::world::World;
 
@@ -61,6 +59,9 @@ pub struct Applied {
     pub changes: BTreeMap<(Entity, Action), u64>,
 }
 
+/// Who let items through.
+pub(super) type Approvals = BTreeMap<Item, Release>;
+
 /// Row ids of what the plan names by object id or name.
 struct Ids {
     users: BTreeMap<ObjectId, i32>,
@@ -74,6 +75,7 @@ struct Writing<'a, 'c> {
     plan: &'a Plan,
     info: &'a RunInfo,
     records: &'a Records,
+    approved: &'a Approvals,
     ids: Ids,
     audit: AuditLog,
     changes: BTreeMap<(Entity, Action), u64>,
@@ -91,15 +93,6 @@ const OBSERVED_GROUPS: Target = Target {
 };
 const OBSERVED_EDGES: Target =
     Target { name: "dirsync_observed_edges", key: &["group_id", "member_id"], set: &["is_group"] };
-
-const HELD: Target = Target { name: "dirsync_held", key: &["kind", "object_id"], set: &["since"] };
-
-#[derive(Serialize)]
-struct HeldRow {
-    kind: String,
-    object_id: Id,
-    since: Time,
-}
 
 impl Tx<'_> {
     /// Makes sure that nobody committed since the run started, and that the database
@@ -190,13 +183,20 @@ impl Tx<'_> {
         }
     }
 
-    /// Writes the decided changes with one audit row each, findings and held objects.
-    pub fn apply(&mut self, plan: &Plan, world: &World, info: &RunInfo) -> Result<Applied, Error> {
+    /// Writes the decided changes with one audit row each, and findings. `approved` says
+    /// who let items through.
+    pub fn apply(
+        &mut self,
+        plan: &Plan,
+        world: &World,
+        info: &RunInfo,
+        approved: &Approvals,
+    ) -> Result<Applied, Error> {
         let ids = ids::resolve(self, plan, world)?;
         let audit = AuditLog::new(info);
         let records = &world.records;
         let changes = BTreeMap::new();
-        let mut writing = Writing { tx: self, plan, info, records, ids, audit, changes };
+        let mut writing = Writing { tx: self, plan, info, records, approved, ids, audit, changes };
         writing.memberships_end()?;
         writing.links_and_members_end()?;
         writing.groups()?;
@@ -209,31 +209,7 @@ impl Tx<'_> {
         debug_assert_eq!(written, changes.values().sum::<u64>(), "one audit row for each change");
         self.write_bindings(plan, info.now)?;
         self.write_findings(plan, info.now)?;
-        self.write_held(plan, info.now)?;
         Ok(Applied { changes })
-    }
-
-    /// Replaces what is held by what this plan withheld.
-    fn write_held(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), Error> {
-        let (users, groups) = guard::held_objects(plan);
-        let users = users.into_iter().map(|id| ("user".to_owned(), Id::from(id)));
-        let groups = groups.into_iter().map(|id| ("group".to_owned(), Id::from(id)));
-        let wanted: BTreeSet<(String, Id)> = users.chain(groups).collect();
-        let stored: Vec<(String, Id)> = dirsync_held::table
-            .select((dirsync_held::kind, dirsync_held::object_id))
-            .load(self.conn)
-            .doing("reading held objects")?;
-        let stored: BTreeSet<(String, Id)> = stored.into_iter().collect();
-        let row = |(kind, id): &(String, Id)| HeldRow {
-            kind: kind.clone(),
-            object_id: *id,
-            since: Time(now),
-        };
-        let over: Vec<HeldRow> = stored.difference(&wanted).map(row).collect();
-        bulk::delete(self.conn, &HELD, &over, "releasing held objects")?;
-        let new: Vec<HeldRow> = wanted.difference(&stored).map(row).collect();
-        bulk::upsert(self.conn, &HELD, &new, "holding objects")?;
-        Ok(())
     }
 
     /// Moves the cursor, and with it what the next run need not count.
@@ -255,6 +231,7 @@ impl Tx<'_> {
             dsl::live_users.eq(count(totals.users)),
             dsl::live_groups.eq(count(totals.groups)),
             dsl::memberships.eq(count(totals.memberships)),
+            dsl::access_pairs.eq(Some(count(totals.access))),
             dsl::updated_at.eq(Time(info.now)),
         );
         if info.generation == 0 {
@@ -270,6 +247,14 @@ impl Tx<'_> {
 }
 
 impl Writing<'_, '_> {
+    /// Who let one of these items through, if a person did.
+    fn approval<const N: usize>(&self, items: [Item; N]) -> Option<Release> {
+        if self.approved.is_empty() {
+            return None;
+        }
+        items.iter().find_map(|item| self.approved.get(item)).cloned()
+    }
+
     fn note(&mut self, entity: Entity, action: Action) {
         *self.changes.entry((entity, action)).or_insert(0) += 1;
     }

@@ -3,6 +3,7 @@
 //! Owns the shape of `before`, `after` and `metadata`, and the replay that rebuilds
 //! the daemon's rows from them.
 
+mod chronicle;
 mod entries;
 mod replay;
 mod shape;
@@ -13,15 +14,17 @@ pub(super) use shape::{
     group_json, link_json, member_json, membership_json, product_json, user_json, user_text,
 };
 
+use chrono::{SubsecRound, Utc};
 use diesel::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::bulk::{ROWS_MAX, insert_rows};
 use super::schema::audit_logs;
 use super::types::{Json, Label, Time};
-use super::{Error, RunInfo, Tx};
+use super::{Belongings, Error, RunInfo, Tx};
 use crate::directory::Evidence;
 use crate::directory::proof::{Receipt, Record};
+use crate::reconcile::guard::{Approval, Release};
 use crate::reconcile::report::{Action, Entity};
 
 /// What the daemon signs its rows with.
@@ -63,6 +66,8 @@ pub(super) struct Entry {
     pub(super) record: Option<Record>,
     /// Products gained or lost, with the key to name them under.
     pub(super) products: Option<(&'static str, Vec<String>)>,
+    /// Who let it through, where it was held.
+    pub(super) approval: Option<Release>,
 }
 
 impl AuditLog {
@@ -81,12 +86,14 @@ impl AuditLog {
 
     /// Adds an entry; writes when enough have come together.
     pub(super) fn add(&mut self, tx: &mut Tx<'_>, entry: Entry) -> Result<(), Error> {
-        let Entry { entity, entity_id, action, before, after, evidence, record, products } = entry;
-        let metadata = if evidence.is_none() && products.is_none() {
+        let Entry { entity, entity_id, action, before, after, .. } = entry;
+        let Entry { evidence, record, products, approval, .. } = entry;
+        let metadata = if evidence.is_none() && products.is_none() && approval.is_none() {
             self.plain.clone()
         } else {
             let mut metadata = self.signature.clone();
-            if let Some(evidence) = evidence {
+            let known_when_held = approval.as_ref().and_then(|release| release.evidence);
+            if let Some(evidence) = known_when_held.or(evidence) {
                 metadata.insert("evidence".into(), json!(evidence.label()));
                 // What a later sighting rests on is not what this removal rests on.
                 if let Some(record) = record.filter(|record| record.evidence == evidence) {
@@ -95,6 +102,9 @@ impl AuditLog {
             }
             if let Some((key, products)) = products {
                 metadata.insert(key.into(), json!(products));
+            }
+            if let Some(release) = approval {
+                metadata.insert("approval".into(), approval_json(&release.approval));
             }
             Value::Object(metadata).to_string()
         };
@@ -135,6 +145,39 @@ fn proof(record: &Record) -> Value {
     let Record { evidence: _, receipt: Receipt { request_id, at }, answers } = record;
     json!({ "answers": answers, "request_id": request_id, "read_at": at })
 }
+
+fn approval_json(approval: &Approval) -> Value {
+    let Approval { plan, by, user_id, break_glass } = approval;
+    json!({ "plan": plan, "by": by, "user_id": user_id, "break_glass": break_glass })
+}
+
+impl Tx<'_> {
+    /// Says that the daemon's tables are given up: from here on nothing is the daemon's.
+    pub(super) fn note_forgetting(&mut self, belongings: &Belongings) -> Result<(), Error> {
+        let Belongings { people, admins, groups, registry, names } = belongings;
+        let forgot = json!({
+            "users": people, "admins": admins, "aad_groups": groups,
+            "registry_rows": registry, "registry_names": names,
+        });
+        let row = NewAuditRow {
+            actor_user_id: None,
+            actor_type: Label::of("system"),
+            entity_type: Label::of(Entity::User.label()),
+            entity_id: 0,
+            action: Label::of(Action::Delete.label()),
+            before: None,
+            after: None,
+            metadata: Some(Json(json!({ "writer": WRITER, FORGOT: forgot }).to_string())),
+            created_at: Time(Utc::now().trunc_subsecs(6)),
+        };
+        self.make_room("audit_logs", 1)?;
+        insert_rows!(self.conn, audit_logs::table, [row], "writing the audit")?;
+        Ok(())
+    }
+}
+
+/// The key of `metadata` that says what was given up.
+const FORGOT: &str = "forgot";
 
 /// A stored document; says in which row one that is none was found.
 fn parse(audit_id: i64, json: Option<Json>) -> Result<Option<Value>, Error> {

@@ -14,7 +14,7 @@ use super::load::{Which, in_slices};
 use super::rows::{AadGroupsRow, GroupStateRow, IdentityRow, UsersRow};
 use super::schema::{aad_groups, dirsync_aad_groups, dirsync_user_identities, users};
 use super::types::Id;
-use super::{Doing, Error};
+use super::{Doing, Error, Tx};
 use crate::directory::{ObjectId, fold_case};
 use crate::reconcile::world::{GroupRow, State, UserRow};
 
@@ -45,6 +45,8 @@ pub(super) enum UsersBy<'a> {
     ObjectIds(&'a BTreeSet<ObjectId>),
     /// Folded addresses.
     Emails(&'a BTreeSet<String>),
+    /// No identity: made by people.
+    Hand,
 }
 
 type UserParts = (UsersRow, Option<IdentityRow>);
@@ -67,9 +69,25 @@ pub(super) fn load_users(conn: &mut Conn, by: UsersBy<'_>) -> Result<Vec<UserRow
             users_with_identity!().filter(dirsync_user_identities::object_id.eq_any(ids)).load(conn)
         }),
         UsersBy::Emails(addresses) => users_by_email(conn, addresses),
+        UsersBy::Hand => {
+            users_with_identity!().filter(dirsync_user_identities::user_id.is_null()).load(conn)
+        }
     }
     .doing("reading users")?;
     rows.into_iter().map(|(row, identity)| row.read(identity)).collect()
+}
+
+impl Tx<'_> {
+    /// The addresses, folded, of rows of `users` that people made and nobody has adopted:
+    /// all of them, or those among `addresses`.
+    pub fn hand_made_addresses(
+        &mut self,
+        among: Option<&BTreeSet<String>>,
+    ) -> Result<BTreeSet<String>, Error> {
+        let rows = load_users(self.conn, among.map_or(UsersBy::Hand, UsersBy::Emails))?;
+        let by_hand = rows.into_iter().filter(|row| row.identity.is_none());
+        Ok(by_hand.map(|row| fold_case(&row.email)).collect())
+    }
 }
 
 fn users_by_email(conn: &mut Conn, addresses: &BTreeSet<String>) -> QueryResult<Vec<UserParts>> {

@@ -1,5 +1,6 @@
 //! Brings the schema to the version this binary knows, and refuses any other.
 
+mod belongings;
 mod model;
 
 use std::fmt;
@@ -10,7 +11,8 @@ use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::Conn;
-use super::{Access, Doing, Error, begin, commit, rollback};
+use super::{Access, Doing, Error, Tx, begin, commit, rollback};
+pub use belongings::Belongings;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -80,9 +82,30 @@ pub(super) fn apply(conn: &mut Conn) -> Result<Vec<String>, Error> {
     })
 }
 
+/// What becomes of what only the daemon's tables know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// It is kept: a migration is not taken back where that would lose it.
+    Keep,
+    /// It is given up, and the audit says so.
+    GiveUp,
+}
+
+/// The migration that made the tables in which it stands.
+const OWN_TABLES: &str = "dirsync0002";
+
 /// Takes the newest of our migrations back.
-pub(super) fn revert(conn: &mut Conn) -> Result<String, Error> {
+pub(super) fn revert(conn: &mut Conn, memory: Memory) -> Result<String, Error> {
     alone(conn, |conn| {
+        let newest = applied(conn)?.into_iter().rfind(|v| v.starts_with(PREFIX));
+        if newest.as_deref() == Some(OWN_TABLES) {
+            let belongings = Belongings::count(conn)?;
+            match memory {
+                _ if belongings == Belongings::default() => {}
+                Memory::Keep => return Err(Error::Forgetting(belongings)),
+                Memory::GiveUp => Tx { conn }.note_forgetting(&belongings)?,
+            }
+        }
         let version = match conn {
             Conn::Postgres(conn) => {
                 conn.revert_last_migration(POSTGRES).map_err(Error::Migration)?

@@ -109,15 +109,18 @@ impl Tx<'_> {
     /// How much the platform sees, as the last run left it; `None` before the first.
     pub fn carried_totals(&mut self) -> Result<Option<Totals>, Error> {
         use super::schema::dirsync_cursors::dsl;
-        let carried: Option<(i64, i64, i64)> = dsl::dirsync_cursors
-            .select((dsl::live_users, dsl::live_groups, dsl::memberships))
+        let carried: Option<(i64, i64, i64, Option<i64>)> = dsl::dirsync_cursors
+            .select((dsl::live_users, dsl::live_groups, dsl::memberships, dsl::access_pairs))
             .first(self.conn)
             .optional()
             .doing("reading the totals")?;
-        Ok(carried.map(|(users, groups, memberships)| Totals {
-            users: users.unsigned_abs(),
-            groups: groups.unsigned_abs(),
-            memberships: memberships.unsigned_abs(),
+        Ok(carried.and_then(|(users, groups, memberships, access)| {
+            Some(Totals {
+                users: users.unsigned_abs(),
+                groups: groups.unsigned_abs(),
+                memberships: memberships.unsigned_abs(),
+                access: access?.unsigned_abs(),
+            })
         }))
     }
 
@@ -137,7 +140,18 @@ impl Tx<'_> {
             .count()
             .get_result(self.conn)
             .doing("counting memberships")?;
+        #[derive(QueryableByName)]
+        struct Pairs {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            pairs: i64,
+        }
+        let access: Pairs = diesel::sql_query(
+            "SELECT count(*) AS pairs FROM (SELECT DISTINCT product_id, user_id FROM product_access) pair",
+        )
+        .get_result(self.conn)
+        .doing("counting access")?;
         Ok(Totals {
+            access: access.pairs.unsigned_abs(),
             users: users.unsigned_abs(),
             groups: groups.unsigned_abs(),
             memberships: memberships.unsigned_abs(),

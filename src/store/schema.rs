@@ -82,12 +82,12 @@ diesel::table! {
     dirsync_group_members (aad_group_id, user_id) { aad_group_id -> Integer, user_id -> Integer, }
 }
 diesel::table! {
-    use diesel::sql_types::{BigInt, Integer, Text};
+    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
     use crate::store::types::TimeSql;
     dirsync_cursors (id) {
         id -> Integer, generation -> BigInt, tenant_id -> Text, endpoint -> Text, fingerprint -> Text,
         users_link -> Text, groups_link -> Text, live_users -> BigInt, live_groups -> BigInt, memberships -> BigInt,
-        updated_at -> TimeSql,
+        updated_at -> TimeSql, access_pairs -> Nullable<BigInt>,
     }
 }
 diesel::table! {
@@ -99,9 +99,26 @@ diesel::table! {
     }
 }
 diesel::table! {
-    use diesel::sql_types::Text;
+    use diesel::sql_types::{Integer, Nullable, Text};
     use crate::store::types::{IdSql, TimeSql};
-    dirsync_held (kind, object_id) { kind -> Text, object_id -> IdSql, since -> TimeSql, }
+    dirsync_plans (hash) {
+        hash -> Text, run_id -> IdSql, created_at -> TimeSql, header -> Text, status -> Text,
+        decided_at -> Nullable<TimeSql>, decided_by -> Nullable<Text>, decided_by_user_id -> Nullable<Integer>,
+        break_glass -> Nullable<Text>, reason -> Nullable<Text>, closed_at -> Nullable<TimeSql>,
+    }
+}
+diesel::table! {
+    use diesel::sql_types::{Integer, Text};
+    dirsync_plan_items (plan_hash, number) { plan_hash -> Text, number -> Integer, document -> Text, status -> Text, }
+}
+diesel::joinable!(dirsync_plan_items -> dirsync_plans (plan_hash));
+diesel::table! {
+    use diesel::sql_types::BigInt;
+    use crate::store::types::{IdSql, JsonSql, TimeSql};
+    dirsync_removals (run_id) {
+        run_id -> IdSql, removed_at -> TimeSql, users -> BigInt, groups -> BigInt, memberships -> BigInt,
+        access -> BigInt, products -> JsonSql,
+    }
 }
 diesel::table! {
     use diesel::sql_types::{Nullable, Text};
@@ -145,4 +162,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     dirsync_registry_links,
     dirsync_registry_members,
     dirsync_registry_bindings,
+    dirsync_plans,
+    dirsync_plan_items,
 );

@@ -12,7 +12,7 @@ use super::load::{EdgesOf, Which, edges, in_slices, observed_groups, observed_us
 use super::lookup::{UsersBy, load_groups, load_users, waiting_for};
 use super::rows::{EdgeRow, ProductMemberRow};
 use super::schema::{
-    audit_logs, dirsync_aad_groups, dirsync_group_members, dirsync_held, dirsync_user_identities,
+    audit_logs, dirsync_aad_groups, dirsync_group_members, dirsync_user_identities,
     product_members, products, resource_deployments,
 };
 use super::types::Id;
@@ -34,10 +34,17 @@ pub struct Question {
     pub registry: Option<Vec<RegistryEntry>>,
     /// Groups that have the asked registry names, by folded name.
     pub candidates: BTreeMap<String, BTreeSet<ObjectId>>,
+    /// Users to decide upon though nothing about them moved: they have the address of a
+    /// row made by hand that somebody else has come to have as well.
+    pub matched: BTreeSet<ObjectId>,
     /// Users that may be purged, because Graph has just confirmed that they are gone.
     pub purge_users: BTreeMap<ObjectId, Grave>,
     /// Groups that may be purged.
     pub purge_groups: BTreeMap<ObjectId, Grave>,
+    /// Users that earlier runs held something of.
+    pub held_users: BTreeSet<ObjectId>,
+    /// Groups likewise.
+    pub held_groups: BTreeSet<ObjectId>,
     /// Groups whose members are platform admins.
     pub admin_groups: BTreeSet<ObjectId>,
 }
@@ -58,6 +65,7 @@ impl Tx<'_> {
             open_findings: self.open_findings()?,
             purge_groups: question.purge_groups.keys().copied().collect(),
             records: moved.records.clone(),
+            registry: self.registry(question, catalogue.ours)?,
             ..World::default()
         };
         let purges = question.purge_users.iter().chain(&question.purge_groups);
@@ -73,7 +81,7 @@ impl Tx<'_> {
             self.fill_moved(&mut world, observed, moved, question)?;
         }
         self.fill_memberships(&mut world, question.everything)?;
-        self.fill_registry(&mut world, question, catalogue.ours)?;
+        self.fill_registry(&mut world)?;
         self.fill_sizes(&mut world)?;
         self.fill_purges(&mut world, question.purge_users.keys())?;
         self.fill_admin_groups(&mut world, &question.admin_groups)?;
@@ -106,13 +114,15 @@ impl Tx<'_> {
         moved: &Moved,
         question: &Question,
     ) -> Result<(), Error> {
-        let (held_users, held_groups) = self.held()?;
+        let (ending_owners, ending_links) = ending(&world.registry);
         let mut affected: BTreeSet<ObjectId> = moved.users.iter().copied().collect();
-        affected.extend(held_users);
-        affected.extend(question.purge_users.keys());
+        affected.extend(&question.held_users);
+        affected.extend(ending_owners);
+        affected.extend(question.purge_users.keys().chain(&question.matched));
         affected.extend(waiting_users(world));
         affected.extend(self.waiting_admins(world)?);
-        let mut below = held_groups.clone();
+        let mut below = question.held_groups.clone();
+        below.extend(ending_links);
         below.extend(question.purge_groups.keys());
         below.extend(&moved.turned);
         for ((group, member), step) in &moved.edges {
@@ -125,7 +135,8 @@ impl Tx<'_> {
                 }
             };
         }
-        world.affected_groups = moved.groups.iter().copied().chain(held_groups).collect();
+        world.affected_groups = moved.groups.iter().copied().collect();
+        world.affected_groups.extend(&question.held_groups);
         world.affected_groups.extend(question.purge_groups.keys());
         affected.extend(self.people_below(&below)?);
         world.users = observed.users;
@@ -133,17 +144,6 @@ impl Tx<'_> {
         self.fill_people(world, affected)?;
         self.fill_above(world)?;
         self.fill_hand_made_products(world)
-    }
-
-    fn held(&mut self) -> Result<(BTreeSet<ObjectId>, BTreeSet<ObjectId>), Error> {
-        let rows: Vec<(String, Id)> = dirsync_held::table
-            .select((dirsync_held::kind, dirsync_held::object_id))
-            .load(self.conn)
-            .doing("reading held objects")?;
-        let (users, groups): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|(kind, _)| kind == "user");
-        let ids = |rows: Vec<(String, Id)>| rows.into_iter().map(|(_, id)| id.into()).collect();
-        Ok((ids(users), ids(groups)))
     }
 
     /// Everybody whose effective membership may follow from these groups: the people
@@ -291,16 +291,16 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn fill_registry(
+    /// What the registry wants, what it made and what its names are bound to.
+    fn registry(
         &mut self,
-        world: &mut World,
         question: &Question,
         links: BTreeSet<(String, ObjectId)>,
-    ) -> Result<(), Error> {
+    ) -> Result<RegistryWorld, Error> {
         let entries = question.registry.as_deref().unwrap_or_default();
         let keys =
             entries.iter().filter_map(|entry| entry.owner.as_deref()).map(person_key).collect();
-        world.registry = RegistryWorld {
+        Ok(RegistryWorld {
             wanted: question.registry.clone(),
             links,
             members: self.registry_members()?,
@@ -308,7 +308,11 @@ impl Tx<'_> {
             owner_bindings: self.bindings("owner")?,
             candidates: question.candidates.clone(),
             owners: self.owners(&keys)?,
-        };
+        })
+    }
+
+    /// Loads the rows of the people and groups that the registry is about.
+    fn fill_registry(&mut self, world: &mut World) -> Result<(), Error> {
         let mut people: BTreeSet<ObjectId> =
             world.registry.owner_bindings.values().copied().collect();
         people.extend(world.registry.owners.values().flatten());
@@ -372,17 +376,7 @@ impl Tx<'_> {
             observed.is_some_and(|group| !group.presence.is_present())
                 && world.group_rows.get(id).is_some_and(|row| row.state == Some(State::Live))
         });
-        let entries = world.registry.wanted.iter().flatten();
-        let named: BTreeSet<(&str, ObjectId)> = entries
-            .flat_map(|entry| entry.groups.iter().map(move |name| (entry.product.as_str(), name)))
-            .filter_map(|(product, name)| {
-                Some((product, *world.registry.group_bindings.get(&fold_case(name))?))
-            })
-            .collect();
-        let ending = world.registry.links.iter();
-        let ending = ending.filter(|(product, group)| !named.contains(&(product.as_str(), *group)));
-        let ids: BTreeSet<ObjectId> =
-            gone.copied().chain(ending.map(|(_, group)| *group)).collect();
+        let ids: BTreeSet<ObjectId> = gone.copied().collect();
         for id in ids {
             let members: i64 =
                 dirsync_group_members::table
@@ -459,6 +453,25 @@ fn waiting_users(world: &World) -> impl Iterator<Item = ObjectId> {
         .keys()
         .filter(|(kind, _)| WAITING.contains(kind))
         .filter_map(|(_, subject)| subject.parse().ok())
+}
+
+/// Owners and linked groups of what the registry made and, by its names as they are bound,
+/// wants no more: whoever reaches a product by it may lose it.
+fn ending(registry: &RegistryWorld) -> (BTreeSet<ObjectId>, BTreeSet<ObjectId>) {
+    let Some(wanted) = &registry.wanted else { return Default::default() };
+    let group = |name: &String| registry.group_bindings.get(&fold_case(name)).copied();
+    let owner = |name: &str| registry.owner_bindings.get(&person_key(name)).copied();
+    let (mut links, mut owners) = (BTreeSet::new(), BTreeSet::new());
+    for entry in wanted {
+        let named = entry.groups.iter().filter_map(group);
+        links.extend(named.map(|id| (entry.product.as_str(), id)));
+        owners.extend(entry.owner.as_deref().and_then(owner).map(|id| (&*entry.product, id)));
+    }
+    let ends =
+        |kept: &BTreeSet<(&str, ObjectId)>, product: &str, id| !kept.contains(&(product, id));
+    let members = registry.members.keys().filter(|(product, id)| ends(&owners, product, *id));
+    let groups = registry.links.iter().filter(|(product, id)| ends(&links, product, *id));
+    (members.map(|(_, id)| *id).collect(), groups.map(|(_, id)| *id).collect())
 }
 
 /// A row that was placed before may come again, except where all are read at once.

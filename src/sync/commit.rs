@@ -1,18 +1,19 @@
 //! From observation to commit: fold, plan, guard, apply, in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use chrono::{SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 use super::observe::Observation;
 use super::{Done, Error, Run, Settings, Sync, report};
 use crate::directory::Mode;
 use crate::reconcile::fold::{Moved, fold};
-use crate::reconcile::guard;
-use crate::reconcile::report::{FindingKind, Outcome, Phase, Removals, Report, Totals};
+use crate::reconcile::guard::{self, Answer, Context, Demand, Held, Trip, Verdict};
+use crate::reconcile::plan::{Consent, Item, Plan, plan};
+use crate::reconcile::report::{AccessMoves, FindingKind, Outcome, Phase, Report, Totals};
 use crate::reconcile::world::{Policy, World};
-use crate::store::{self, Applied, RunInfo, Tx, Verdict};
+use crate::store::{self, Applied, Holding, RunInfo, StoredPlan, Tx};
 
 /// See [`Sync::commit`].
 pub(super) async fn commit(
@@ -26,7 +27,7 @@ pub(super) async fn commit(
         .store
         .write(move |tx| {
             let done = Committing { run, settings: &settings }.run(tx, observation)?;
-            Ok(if dry { Verdict::RollBack(done) } else { Verdict::Commit(done) })
+            Ok(if dry { store::Verdict::RollBack(done) } else { store::Verdict::Commit(done) })
         })
         .await?;
     Ok(done)
@@ -51,31 +52,51 @@ impl Committing<'_> {
             tx.few_rows()?;
         }
         let timer = Instant::now();
+        let held = tx.held_items()?;
+        let (held_users, held_groups) = guard::held_objects(held.keys());
+        observation.question.held_users = held_users;
+        observation.question.held_groups = held_groups;
         let (mut world, drift) = self.load(tx, &mut observation)?;
-        let Observation { mode, generation, cursor, reading, refuted, seconds, notes, .. } =
-            observation;
+        let Observation {
+            mode,
+            generation,
+            cursor,
+            reading,
+            refuted,
+            seconds,
+            notes,
+            rehearsal,
+            ..
+        } = observation;
         let mut phases =
             BTreeMap::from([(Phase::Observe, seconds), (Phase::Load, timer.elapsed())]);
 
         let timer = Instant::now();
         let totals = totals(tx, everything)?;
         let policy = self.policy();
-        let (mut plan, trips) = guard::decide(&world, &policy, &self.settings.limits, totals);
-        add_notes(&mut plan, &world, &trips, notes);
-        // Decided upon: what is written and shown asks for rows and names only.
-        world.parents.clear();
+        let Decided { whole, plan, verdict } =
+            self.decide(tx, &world, &policy, (&held, totals, rehearsal.as_ref()))?;
         phases.insert(Phase::Plan, timer.elapsed());
 
         let timer = Instant::now();
-        let Applied { changes } = tx.apply(&plan, &world, &info)?;
+        let held_plan = self.settle_plans(tx, &info, (&held, &verdict), (&whole, &world))?;
+        let pending = still_pending(&held, &verdict);
+        let withheld = guard::weigh_held(&whole, &world, &pending);
+        let mut plan = plan.unwrap_or(whole);
+        let open = world.open_findings.clone();
+        note_plans(tx, &mut plan, &open, &verdict, everything)?;
+        note_reading(&mut plan, &open, notes);
+        // Decided upon: what is written and shown asks for rows and names only.
+        world.parents.clear();
+        let Applied { changes } = tx.apply(&plan, &world, &info, &verdict.approved)?;
         let totals = guard::totals_after(totals, &plan);
+        tx.record_taken(&verdict.taken, &info, self.window_began())?;
         tx.move_cursor(&cursor, totals, &info)?;
         self.prune(tx)?;
         if generation == 0 {
             tx.gather_statistics()?;
         }
-        let withheld = guard::count_withheld(&plan);
-        let outcome = match (withheld == Removals::default(), changes.is_empty()) {
+        let outcome = match (pending.is_empty(), changes.is_empty()) {
             (false, _) => Outcome::Held,
             (true, false) => Outcome::Applied,
             (true, true) => Outcome::Unchanged,
@@ -92,6 +113,8 @@ impl Committing<'_> {
             drift,
             refuted,
             withheld,
+            access: moves(&plan),
+            pending: tx.pending_plans()?,
             totals: Some(totals),
             reading,
             phases,
@@ -99,7 +122,66 @@ impl Committing<'_> {
             failure: None,
         };
         tx.record_run(&report::row(&report))?;
-        Ok(Done { report, plan, world, trips })
+        let held_plan = held_plan.map(|hash| tx.plan(&hash)).transpose()?.flatten();
+        Ok(Done { report, plan, world, verdict, held_plan })
+    }
+
+    /// Plans with every consent, asks the guard, and plans again without what is held.
+    fn decide(
+        &self,
+        tx: &mut Tx<'_>,
+        world: &World,
+        policy: &Policy,
+        (held, totals, rehearsal): (&Held, Totals, Option<&Trip>),
+    ) -> Result<Decided, store::Error> {
+        let limits = &self.settings.limits;
+        let decisions = guard::approved_decisions(held);
+        let whole = plan(world, policy, Consent::removals_and(&decisions));
+        let demand = Demand::of(&whole, world, held, limits);
+        if demand.is_plain() && whole.access.is_empty() {
+            return Ok(Decided { whole, plan: None, verdict: Verdict::default() });
+        }
+        let before = tx.taken_since(self.window_began())?;
+        let access = tx.count_access(demand.access_wanted(limits, &before))?;
+        let totals = Totals { access, ..totals };
+        let people = tx.people_of(&demand.people_wanted(limits, &before))?;
+        let admins = tx.admins_of(&demand.admins_wanted())?;
+        let context = Context {
+            limits,
+            totals,
+            before: &before,
+            rehearsal,
+            people: &people,
+            admins: &admins,
+        };
+        let verdict = demand.judge(&whole, world, &context);
+        let plan = verdict
+            .needs_another_plan()
+            .then(|| plan(world, policy, Consent::only(&verdict.allowed)));
+        Ok(Decided { whole, plan, verdict })
+    }
+
+    /// Stores what is held from now on, and what became of what was held.
+    fn settle_plans(
+        &self,
+        tx: &mut Tx<'_>,
+        info: &RunInfo,
+        (held, verdict): (&Held, &Verdict),
+        (whole, world): (&Plan, &World),
+    ) -> Result<Option<String>, store::Error> {
+        tx.settle_items(held, verdict, info.now)?;
+        if verdict.held.is_empty() {
+            return Ok(None);
+        }
+        let waiting = tx.pending_plans()?.plans;
+        if waiting >= self.settings.limits.plans_max {
+            return Err(store::Error::PlansLimit(waiting));
+        }
+        tx.hold(&Holding { info, verdict, plan: whole, world })
+    }
+
+    fn window_began(&self) -> DateTime<Utc> {
+        self.run.started_at - self.settings.limits.window
     }
 
     /// Folds what was read into what is stored, and loads what it is to be compared with.
@@ -156,6 +238,7 @@ impl Committing<'_> {
             let limit = self.run.started_at - self.settings.findings_retention;
             tx.prune_findings(limit)?;
             tx.prune_runs(limit)?;
+            tx.prune_plans(limit)?;
         }
         Ok(())
     }
@@ -168,27 +251,103 @@ fn totals(tx: &mut Tx<'_>, counted: bool) -> Result<Totals, store::Error> {
     carried.map_or_else(|| tx.totals(), Ok)
 }
 
-/// Findings about the run itself: what reading noted, and that something is held.
-fn add_notes(
-    plan: &mut crate::reconcile::plan::Plan,
-    world: &World,
-    trips: &[guard::Trip],
+/// What was decided, and upon what.
+struct Decided {
+    /// The plan with consent to every removal.
+    whole: Plan,
+    /// The plan that is carried out, where that is another one: something is held.
+    plan: Option<Plan>,
+    verdict: Verdict,
+}
+
+/// What waits for a person after this run.
+fn still_pending(held: &Held, verdict: &Verdict) -> BTreeSet<Item> {
+    let waits = |item: &&Item| held.get(*item).is_some_and(|known| known.answer == Answer::Pending);
+    verdict.standing.iter().filter(waits).chain(verdict.held.keys()).cloned().collect()
+}
+
+fn moves(plan: &Plan) -> AccessMoves {
+    let mut moves = AccessMoves::default();
+    for change in &plan.access {
+        moves.gained += change.gained.len() as u64;
+        moves.lost += change.lost.len() as u64;
+    }
+    moves
+}
+
+type Findings = BTreeMap<(FindingKind, String), String>;
+
+/// Findings about plans: those that wait, those that were rejected, and growth.
+fn note_plans(
+    tx: &mut Tx<'_>,
+    plan: &mut Plan,
+    open: &Findings,
+    verdict: &Verdict,
+    everything: bool,
+) -> Result<(), store::Error> {
+    const ABOUT_PLANS: [FindingKind; 2] =
+        [FindingKind::RemovalsHeld, FindingKind::RemovalsRejected];
+    let mut told = Findings::new();
+    if open.keys().any(|(kind, _)| ABOUT_PLANS.contains(kind)) || !verdict.held.is_empty() {
+        for stored in tx.plans(false)? {
+            let (kind, message) = match stored.status.as_str() {
+                "pending" => (FindingKind::RemovalsHeld, held_message(&stored)),
+                "rejected" => (FindingKind::RemovalsRejected, rejected_message(&stored)),
+                _ => continue,
+            };
+            told.insert((kind, stored.hash), message);
+        }
+    }
+    for (product, (people, gained)) in &verdict.surges {
+        let message = format!(
+            "{gained} people gained it in one run, where {people} or more had it; guard.gain_percent calls that much"
+        );
+        told.insert((FindingKind::AccessSurge, product.clone()), message);
+    }
+    // Growth is an event: it is told until the next full run.
+    let over = |kind: FindingKind| {
+        ABOUT_PLANS.contains(&kind) || (everything && kind == FindingKind::AccessSurge)
+    };
+    let ended = open.keys().filter(|key| over(key.0) && !told.contains_key(*key));
+    plan.resolved.extend(ended.cloned());
+    plan.raised.extend(told.into_iter().filter(|(key, message)| open.get(key) != Some(message)));
+    Ok(())
+}
+
+fn held_message(stored: &StoredPlan) -> String {
+    format!(
+        "{}; see `nexus-dirsync plans show {}`, then approve or reject it",
+        stored.header.reasons.join("; "),
+        short(&stored.hash)
+    )
+}
+
+fn rejected_message(stored: &StoredPlan) -> String {
+    format!(
+        "rejected by {}: {}; the directory still asks for it, so it stays until the directory changes",
+        stored.decided_by.as_deref().unwrap_or("somebody"),
+        stored.reason.as_deref().unwrap_or("no reason given"),
+    )
+}
+
+/// As much of a hash as people type.
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
+/// Findings about reading: open with a message, or over.
+fn note_reading(
+    plan: &mut Plan,
+    open: &Findings,
     notes: BTreeMap<(FindingKind, String), Option<String>>,
 ) {
-    let held = trips.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    let held = (!trips.is_empty()).then(|| {
-        format!(
-            "{held}; nothing is taken away until the directory comes back or the limits allow it"
-        )
-    });
-    let notes = notes.into_iter().chain([((FindingKind::RemovalsHeld, "guard".to_owned()), held)]);
     for (key, message) in notes {
-        let open = world.open_findings.get(&key);
+        let known = open.get(&key);
         match message {
-            Some(message) if open != Some(&message) => {
+            Some(message) if known != Some(&message) => {
                 plan.raised.insert(key, message);
             }
-            None if open.is_some() => {
+            None if known.is_some() => {
                 plan.resolved.insert(key);
             }
             _ => {}

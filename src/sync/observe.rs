@@ -16,6 +16,7 @@ use super::{Error, Run, Sync};
 use crate::directory::{Cursor, Mode, Seen, fold_case};
 use crate::graph::{self, GoneSince, ObjectKind, Tally};
 use crate::reconcile::fold::{Admission, Part, Scope};
+use crate::reconcile::guard::Trip;
 use crate::reconcile::report::{FindingKind, Reading};
 use crate::store::{Question, Start, Which};
 use reading::Reader;
@@ -49,6 +50,8 @@ pub struct Observation {
     pub(super) notes: BTreeMap<(FindingKind, String), Option<String>>,
     /// Graph's id of the last request.
     pub(super) request_id: Option<String>,
+    /// Why this run may take nothing away unasked, if so.
+    pub(super) rehearsal: Option<Trip>,
 }
 
 /// See [`Sync::observe`].
@@ -89,7 +92,18 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         seconds: timer.elapsed(),
         notes,
         request_id: sync.directory.last_request_id(),
+        rehearsal: rehearsal(sync, &start),
     })
+}
+
+/// Nobody has seen yet what the first run over a database does, or the first one with
+/// another scope, other filters or another endpoint: it takes nothing away unasked.
+fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
+    match &start.cursor {
+        None => Some(Trip::FirstRun),
+        Some(_) if usable(sync, start).is_none() => Some(Trip::ScopeChanged),
+        Some(_) => None,
+    }
 }
 
 /// The stored cursor, if its links are of this endpoint, query and scope.
@@ -100,7 +114,8 @@ fn usable(sync: &Sync, start: &Start) -> Option<Cursor> {
     same.then(|| row.cursor.clone())
 }
 
-fn cost(before: &Tally, after: &Tally) -> Reading {
+/// What was read between two tallies.
+pub(super) fn cost(before: &Tally, after: &Tally) -> Reading {
     Reading {
         requests: after.requests - before.requests,
         pages: after.pages - before.pages,
@@ -121,9 +136,9 @@ async fn question(
         everything: mode == Mode::Full,
         registry: sync.settings.registry.as_deref().cloned(),
         candidates: std::mem::take(&mut reader.candidates),
-        purge_users: BTreeMap::new(),
-        purge_groups: BTreeMap::new(),
+        matched: std::mem::take(&mut reader.matched),
         admin_groups: sync.settings.admin_groups.clone(),
+        ..Question::default()
     };
     if mode == Mode::Full {
         add_purges(sync, run, reader, &mut question).await?;

@@ -26,6 +26,8 @@ pub fn as_json(report: &Report) -> Value {
         drift,
         refuted,
         withheld,
+        access,
+        pending,
         totals,
         reading,
         phases,
@@ -48,10 +50,14 @@ pub fn as_json(report: &Report) -> Value {
         "refuted": refuted,
         "withheld": {
             "users": withheld.users, "groups": withheld.groups, "memberships": withheld.memberships,
+            "access": withheld.access,
         },
         "totals": totals.map(|totals| json!({
             "users": totals.users, "groups": totals.groups, "memberships": totals.memberships,
+            "access": totals.access,
         })),
+        "access": { "gained": access.gained, "lost": access.lost },
+        "pending_plans": { "plans": pending.plans, "oldest": pending.oldest },
         "reading": {
             "requests": reading.requests,
             "pages": reading.pages,

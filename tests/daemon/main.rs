@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod plans;
 mod process;
 mod stage;
 mod truth;

@@ -95,6 +95,14 @@ async fn a_daemon_that_starts_without_its_database_comes_up_with_it() {
     cluster.psql("postgres", "CREATE DATABASE late");
     let stage = Stage::with(Database::at(cluster.url("late")), small(43), guarded()).await;
     cluster.stop();
+    // So long that nothing waits for it: HTTP is there before the database was given up.
+    stage.set("database.connect_timeout", "1h");
+    let mut daemon = stage.start().await;
+    assert_eq!((daemon.code("/livez").await, daemon.code("/readyz").await), (200, 503));
+    assert_eq!((daemon.code("/metrics").await, daemon.code("/status").await), (200, 200));
+    daemon.kill();
+
+    stage.set("database.connect_timeout", "2s");
     let daemon = stage.start().await;
     assert_eq!(daemon.first_run().await.outcome, "failed");
     assert_eq!((daemon.code("/livez").await, daemon.code("/readyz").await), (200, 503));

@@ -96,8 +96,12 @@ impl Stage {
         self.set_raw("scope.include_disabled", "true");
         self.set_raw("graph.retries_max", "2");
         self.set_raw("guard.floor", "1000000");
-        for unit in ["users", "groups", "memberships"] {
+        for unit in ["users", "groups", "memberships", "access"] {
             self.set_raw(&format!("guard.{unit}_max"), "1000000");
+            self.set_raw(&format!("guard.{unit}_window_max"), "1000000");
+        }
+        for switch in ["keep_reachable", "rehearse"] {
+            self.set_raw(&format!("guard.{switch}"), "false");
         }
     }
 

@@ -1,7 +1,9 @@
 //! Single objects: here, in the deleted container, or gone.
 
+use std::collections::BTreeSet;
+
 use chrono::{TimeDelta, Utc};
-use graph_simulator::{Effect, Fault, FaultBody, NewUser};
+use graph_simulator::{Effect, Fault, FaultBody, NewUser, Tenant};
 use nexus_dirsync::directory::{Evidence, Member, MemberKind, ObjectId, Tombstone};
 use nexus_dirsync::graph::{Detail, Error, GoneSince, ObjectKind, Verdict};
 use serde_json::json;
@@ -245,4 +247,26 @@ async fn trap_14_and_16_nothing_is_expanded_and_properties_are_always_selected()
         assert!(!request.target.contains("expand"), "{}", request.target);
         assert!(request.target.contains("$select="), "{}", request.target);
     }
+}
+
+#[tokio::test]
+async fn trap_22_an_address_may_be_several_peoples_or_nobodys() {
+    let mut tenant = Tenant::new();
+    let user = |mail: Option<&str>, upn: &str| NewUser {
+        display_name: upn.to_owned(),
+        user_principal_name: upn.to_owned(),
+        mail: mail.map(str::to_owned),
+        ..NewUser::default()
+    };
+    let by_mail = tenant.create_user(user(Some("O'Neil+x@contoso.example"), "one@t"));
+    let too = tenant.create_user(user(Some("o'neil+X@contoso.example"), "two@t"));
+    let by_upn = tenant.create_user(user(None, "a_b#EXT#@t"));
+    tenant.create_user(user(Some("other@t"), "three@t"));
+    let bench = Bench::new(tenant);
+    let asked = ["o'neil+x@contoso.example", "a_b#ext#@t", "nobody@t"].map(str::to_owned);
+    let asked = asked.into_iter().chain((0..14).map(|at| format!("{at}@t"))).collect();
+    let found = bench.directory.users_by_address(&asked).await.expect("users");
+    let expected: BTreeSet<_> = [by_mail, too, by_upn].map(object).into();
+    assert_eq!(found.keys().copied().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(bench.requests_to("$batch"), 2, "17 addresses: one by mail, one by UPN");
 }

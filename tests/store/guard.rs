@@ -35,37 +35,33 @@ async fn what_takes_away_is_held_and_what_gives_goes_on() {
             })
             .await;
         assert_eq!(held.outcome, Outcome::Held, "{on:?}");
-        assert_eq!(held.withheld, Removals { memberships: 3, ..Removals::default() });
+        let withheld = Removals { memberships: 3, access: 3, ..Removals::default() };
+        assert_eq!(held.withheld, withheld, "{on:?}");
         assert_eq!(world.who("app"), ["ada", "bob", "cem", "dorothea", "emil", "fay", "gil"]);
         let edges = format!("dirsync_observed_edges WHERE group_id = '{}'", id("readers"));
         assert_eq!(world.database.count(&edges), 4, "{on:?}: the observed state moves on");
         assert_ne!(world.lines("users_link, groups_link", "dirsync_cursors"), cursor);
-        assert!(world.findings().contains(&"removals_held|guard".to_owned()));
+        let plan = world.pending().await.remove(0);
+        assert_eq!(world.findings(), [format!("removals_held|{}", plan.hash)], "{on:?}");
         assert_eq!(world.lines("outcome", "dirsync_runs WHERE outcome = 'held'"), ["held"]);
         world.assert_audit_whole().await;
     }
 }
 
 #[tokio::test]
-async fn higher_limits_release_what_is_held_in_the_next_delta_run() {
+async fn neither_time_nor_higher_limits_release_what_is_held() {
     for on in BOTH {
         let mut world = crowd(on, 2).await;
         leave(&world, "readers", &["ada", "bob", "cem"]);
-        for mode in [Delta, Delta, Full] {
-            assert_eq!(
-                world.run(mode).await.outcome,
-                Outcome::Held,
-                "{on:?}: time releases nothing"
-            );
-        }
+        assert_eq!(world.run(Delta).await.outcome, Outcome::Held);
+        let hash = world.pending().await.remove(0).hash;
         world.settings.limits = unlimited();
-        let released = world.run(Delta).await;
-        assert_eq!((released.outcome, released.changes_total()), (Outcome::Applied, 3), "{on:?}");
-        assert_eq!(world.who("app"), ["dora", "emil", "fay"]);
-        assert_eq!(world.findings(), [""; 0], "{on:?}");
-        assert_eq!(world.database.count("dirsync_held"), 0);
-        world.assert_rests().await;
-        world.assert_equals_tenant().await;
+        for mode in [Delta, Full, Delta] {
+            let again = world.run(mode).await;
+            assert_eq!((again.outcome, again.pending.plans), (Outcome::Held, 1), "{on:?}");
+            assert_eq!(world.pending().await.remove(0).hash, hash, "{on:?}: the same plan");
+        }
+        assert_eq!(world.who("app").len(), 6, "{on:?}");
     }
 }
 
@@ -122,7 +118,7 @@ async fn disabled_people_lose_access_though_memberships_are_held() {
 #[tokio::test]
 async fn too_many_leavers_are_held_themselves() {
     for on in BOTH {
-        let mut world = crowd(on, 2).await;
+        let world = crowd(on, 2).await;
         let off = |name: &str| {
             let name = name.to_owned();
             move |tenant: &mut graph_simulator::Tenant| {
@@ -135,7 +131,7 @@ async fn too_many_leavers_are_held_themselves() {
         let held = world.run(Delta).await;
         assert_eq!(held.withheld.users, 3, "{on:?}");
         assert_eq!(world.who("app").len(), 6, "{on:?}");
-        world.settings.limits = at_most(3);
+        world.approve_all().await;
         assert_eq!(world.run(Delta).await.outcome, Outcome::Applied, "{on:?}");
         assert_eq!(world.who("app"), ["dora", "emil", "fay"], "{on:?}");
     }
@@ -145,11 +141,11 @@ async fn too_many_leavers_are_held_themselves() {
 async fn a_group_that_vanishes_is_held_by_the_limit_on_groups() {
     for on in BOTH {
         let mut world = crowd(on, 100).await;
-        world.settings.limits.groups.max = 0;
+        world.settings.limits.groups.run.max = 0;
         let held = world.follow(|tenant| tenant.soft_delete_group(id("readers"))).await;
         assert_eq!(held.withheld.groups, 1, "{on:?}");
         assert_eq!(world.who("app").len(), 6, "{on:?}");
-        world.settings.limits.groups.max = 1;
+        world.approve_all().await;
         world.run(Delta).await;
         assert_eq!(world.who("app"), [""; 0], "{on:?}");
         world.assert_audit_whole().await;
@@ -160,12 +156,10 @@ async fn a_group_that_vanishes_is_held_by_the_limit_on_groups() {
 async fn percentages_count_from_the_floor_on() {
     for on in BOTH {
         let mut world = crowd(on, 100).await;
-        world.settings.limits.memberships.percent = 10.0;
-        for (floor, outcome) in [(0, Outcome::Held), (3, Outcome::Applied)] {
+        world.settings.limits.memberships.run.percent = 10.0;
+        for (floor, name, outcome) in [(1, "ada", Outcome::Applied), (0, "bob", Outcome::Held)] {
             world.settings.limits.floor = floor;
-            if floor == 0 {
-                leave(&world, "readers", &["ada", "bob", "cem"]);
-            }
+            leave(&world, "readers", &[name]);
             assert_eq!(world.run(Delta).await.outcome, outcome, "{on:?} floor {floor}");
         }
     }

@@ -7,11 +7,15 @@ mod support;
 
 mod access;
 mod atomic;
+mod by_hand;
+mod chronicle;
 mod cursor;
+mod forgetting;
 mod guard;
 mod history;
 mod model;
 mod people;
+mod plans;
 mod proof;
 mod registry;
 mod removal;

@@ -6,7 +6,28 @@ use crate::support::sql::Dump;
 use nexus_dirsync::store::{Error, SchemaState, Store};
 
 pub(crate) const CLIENT_ROWS: &str = include_str!("../migrations/0001_client_model.sql");
-const OWN_ROWS: &str = include_str!("../migrations/0002_sync_state.sql");
+
+/// Sample rows of the daemon's own migrations, in their order.
+fn own_rows() -> Vec<String> {
+    let mut files = listed("tests/migrations");
+    files.retain(|file| file.starts_with("00") && !file.starts_with("0001"));
+    let read = |file: &String| std::fs::read_to_string(format!("tests/migrations/{file}"));
+    files.iter().map(|file| read(file).unwrap()).collect()
+}
+
+/// The migrations that this version knows, oldest first.
+fn known() -> Vec<String> {
+    let of_dir = |dir: String| dir.split('_').next().unwrap().replace('-', "");
+    listed("migrations/sqlite").into_iter().map(of_dir).collect()
+}
+
+fn listed(dir: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
 
 async fn migrated(on: On) -> (Database, Store) {
     let database = Database::new(on);
@@ -102,21 +123,41 @@ async fn every_migration_goes_up_and_down_and_keeps_the_clients_rows() {
         let (database, store) = migrated(on).await;
         let empty = database.dump();
         database.sql(CLIENT_ROWS);
-        database.sql(OWN_ROWS);
+        // Rows of the first schema of ours meet every migration after it.
+        let own = &known()[1..];
+        for version in own[1..].iter().rev() {
+            assert_eq!(store.revert().await.unwrap(), *version, "{on:?}");
+        }
+        let mut samples = own_rows().into_iter();
+        database.sql(&samples.next().unwrap());
+        assert_eq!(store.migrate().await.unwrap(), own[1..], "{on:?}");
+        for rows in samples {
+            database.sql(&rows);
+        }
         let rows = clients(&database);
         assert!(
             database.dump().values().all(|rows| !rows.is_empty()),
             "{on:?}: sample data everywhere"
         );
-        assert_eq!(store.revert().await.unwrap(), "dirsync0002", "{on:?}");
-        assert!(
-            matches!(store.schema().await.unwrap(), SchemaState::Behind(p) if p == ["dirsync0002"])
-        );
-        assert!(clients(&database) == rows, "{on:?}: the way down takes no row of the client");
+        for version in own.iter().rev() {
+            if version == "dirsync0002" {
+                let full = database.dump();
+                let refused = store.revert().await.unwrap_err();
+                assert!(matches!(refused, Error::Forgetting(_)), "{on:?}: {refused}");
+                assert!(database.dump() == full, "{on:?}: nothing was changed");
+                assert_eq!(store.revert_and_forget().await.unwrap(), *version, "{on:?}");
+                database.sql("DELETE FROM audit_logs WHERE entity_id = 0");
+            } else {
+                assert_eq!(store.revert().await.unwrap(), *version, "{on:?}");
+            }
+            let SchemaState::Behind(pending) = store.schema().await.unwrap() else { panic!() };
+            assert_eq!(&pending[0], version, "{on:?}");
+            assert!(clients(&database) == rows, "{on:?}: the way down takes no row of the client");
+        }
         let refused = store.revert().await.unwrap_err();
         assert!(matches!(refused, Error::Migration(_)), "{on:?}: {refused}");
         assert!(clients(&database) == rows, "{on:?}: filled tables stay");
-        assert_eq!(store.migrate().await.unwrap(), ["dirsync0002"], "{on:?}");
+        assert_eq!(store.migrate().await.unwrap(), own, "{on:?}");
         assert!(clients(&database) == rows, "{on:?}");
         for table in [
             "audit_logs",
@@ -131,11 +172,12 @@ async fn every_migration_goes_up_and_down_and_keeps_the_clients_rows() {
         ] {
             database.sql(&format!("DELETE FROM {table}"));
         }
-        store.revert().await.unwrap();
-        assert_eq!(store.revert().await.unwrap(), "dirsync0001", "{on:?}");
+        for version in known().iter().rev() {
+            assert_eq!(store.revert().await.unwrap(), *version, "{on:?}");
+        }
         let left: Vec<_> = database.dump().into_keys().collect();
         assert_eq!(left, ["__diesel_schema_migrations"], "{on:?}: nothing is left");
-        assert_eq!(store.migrate().await.unwrap(), ["dirsync0001", "dirsync0002"], "{on:?}");
+        assert_eq!(store.migrate().await.unwrap(), known(), "{on:?}");
         assert!(database.dump().keys().eq(empty.keys()), "{on:?}");
     }
 }
@@ -149,7 +191,7 @@ async fn processes_that_migrate_at_once_do_it_once() {
         let (one, two, three) = tokio::join!(one.migrate(), two.migrate(), three.migrate());
         let mut applied: Vec<_> = [one, two, three].into_iter().flat_map(Result::unwrap).collect();
         applied.sort();
-        assert_eq!(applied, ["dirsync0001", "dirsync0002"], "{on:?}");
+        assert_eq!(applied, known(), "{on:?}");
         stores[0].ready().await.unwrap();
     }
 }

@@ -8,7 +8,7 @@ use graph_simulator::{Options, Simulator, Tenant};
 use nexus_dirsync::chain::Chain;
 use nexus_dirsync::directory::Mode;
 use nexus_dirsync::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
-use nexus_dirsync::reconcile::guard::{Limit, Limits};
+use nexus_dirsync::reconcile::guard::{Allowance, Limit, Limits};
 use nexus_dirsync::reconcile::report::{Report, Trigger};
 use nexus_dirsync::reconcile::world::RegistryEntry;
 use nexus_dirsync::store::{self, Store};
@@ -69,8 +69,22 @@ impl Database {
 
 /// Limits that nothing passes.
 pub fn unlimited() -> Limits {
-    let limit = Limit { max: u64::MAX, percent: 100.0 };
-    Limits { users: limit, groups: limit, memberships: limit, floor: u64::MAX }
+    let all = Allowance { max: u64::MAX, percent: 100.0 };
+    let limit = Limit { run: all, window: all };
+    Limits {
+        users: limit,
+        groups: limit,
+        memberships: limit,
+        access: limit,
+        product_percent: 100.0,
+        product_window_percent: 100.0,
+        floor: u64::MAX,
+        window: Duration::from_hours(24),
+        gain_percent: 100.0,
+        plans_max: 1_000,
+        keep_reachable: false,
+        rehearse: false,
+    }
 }
 
 pub struct World {
@@ -147,6 +161,14 @@ impl World {
         let run = Sync::begin(mode, Trigger::Command);
         let observation = sync.observe(run).await?;
         sync.commit(run, observation, false).await
+    }
+
+    /// A run that is rolled back.
+    pub async fn dry_run(&self, mode: Mode) -> Done {
+        let sync = self.sync();
+        let run = Sync::begin(mode, Trigger::Command);
+        let observation = sync.observe(run).await.unwrap();
+        sync.commit(run, observation, true).await.unwrap()
     }
 
     pub async fn run(&self, mode: Mode) -> Report {

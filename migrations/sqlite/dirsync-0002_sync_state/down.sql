@@ -1,4 +1,5 @@
--- The daemon's own state can be read again from Graph; the audit stays.
+-- What was observed can be read again from Graph; the audit stays. Which rows are the
+-- daemon's is known here alone, so `migrate --revert` refuses while there are any.
 DROP VIEW product_access;
 DROP TABLE dirsync_registry_bindings;
 DROP TABLE dirsync_registry_members;

@@ -28,6 +28,9 @@ pub(super) struct Claim<'w> {
     pub(super) row: Option<&'w UserRow>,
     /// What it may do.
     pub(super) standing: Standing,
+    /// Whether it is in scope for the sake of a row made by people alone: it adopts that
+    /// row, or gets none.
+    pub(super) outsider: bool,
 }
 
 /// What somebody may do while addresses are dealt out.

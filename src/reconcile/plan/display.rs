@@ -13,8 +13,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Binding, GroupChange, LinkChange, MembershipChange, Plan, ProductChange, ProductMemberChange,
-    Removal, UserChange,
+    Binding, GroupChange, Item, LinkChange, MembershipChange, Plan, ProductChange,
+    ProductMemberChange, UserChange,
 };
 use crate::directory::{ObjectId, fold_case};
 use crate::reconcile::report::Action;
@@ -33,6 +33,8 @@ pub fn lines(plan: &Plan, world: &World) -> Vec<String> {
         bindings,
         raised,
         resolved,
+        access: _,
+        taken: _,
         withheld,
     } = plan;
     let mut lines = Vec::new();
@@ -49,7 +51,7 @@ pub fn lines(plan: &Plan, world: &World) -> Vec<String> {
     lines.extend(
         resolved.iter().map(|(kind, subject)| format!("* {kind} {}", names.subject(subject))),
     );
-    lines.extend(withheld.iter().map(|removal| format!("= {}", names.removal(removal))));
+    lines.extend(withheld.iter().map(|item| format!("= {}", names.item(item))));
     lines
 }
 
@@ -268,18 +270,22 @@ impl<'a> Names<'a> {
         if self.groups.contains_key(&id) { self.group(id) } else { self.user(id) }
     }
 
-    fn removal(&self, removal: &Removal) -> String {
-        match removal {
-            Removal::User(id) => format!("user {}", self.user(*id)),
-            Removal::Group(id) => format!("group {}", self.group(*id)),
-            Removal::Membership(group, user) => {
+    fn item(&self, item: &Item) -> String {
+        match item {
+            Item::User(id) => format!("user {}", self.user(*id)),
+            Item::UserPurge(id) => format!("purge of user {}", self.user(*id)),
+            Item::Group(id) => format!("group {}", self.group(*id)),
+            Item::GroupPurge(id) => format!("purge of group {}", self.group(*id)),
+            Item::Membership(group, user) => {
                 format!("member {}  {}", self.group(*group), self.user(*user))
             }
-            Removal::Role(id) => format!("role admin of {}", self.user(*id)),
-            Removal::Link(product, group) => format!("link {product}  {}", self.group(*group)),
-            Removal::ProductMember(product, user) => {
+            Item::Role(id) => format!("role admin of {}", self.user(*id)),
+            Item::Link(product, group) => format!("link {product}  {}", self.group(*group)),
+            Item::ProductMember(product, user) => {
                 format!("owner {product}  {}", self.user(*user))
             }
+            Item::Adoption(id) => format!("adoption by {}", self.user(*id)),
+            Item::Rebinding(name, group) => format!("binding \"{name}\" to {}", short(*group)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Draft, Removal};
+use super::{Change, Draft, Item};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::world::{GroupRow, ObservedGroup, Presence, State};
 
@@ -32,7 +32,7 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
         let before = world.group_rows.get(id);
         let purge = world.purge_groups.contains(id) && !seen.presence.is_present();
         let (wanted, evidence) = if purge && is_removed(before) {
-            if !draft.may_purge(Removal::Group(*id)) {
+            if !draft.may(Item::GroupPurge(*id)) {
                 continue;
             }
             (None, Some(Evidence::ConfirmedById))
@@ -91,7 +91,7 @@ fn desired(
     };
     let state = if present { State::Live } else { State::Removed };
     let loses = row.state == Some(State::Live) && state == State::Removed;
-    if !loses || draft.may_remove(Removal::Group(id)) {
+    if !loses || draft.may(Item::Group(id)) {
         row.state = Some(state);
     }
     row.removed_at = match row.state {

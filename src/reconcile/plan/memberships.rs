@@ -3,13 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::closure::Closure;
+use super::groups::Groups;
 use super::users::Users;
-use super::{Draft, MembershipChange, Removal};
+use super::{Draft, Item, MembershipChange};
 use crate::directory::{Evidence, ObjectId};
 
 /// Plans the memberships of the affected users. A user's state never matters here: a
 /// disable is one status change, not hundreds of unlinks.
-pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>, users: &Users<'_>) {
+pub(super) fn decide(
+    draft: &mut Draft<'_>,
+    groups: &Groups,
+    closure: &Closure<'_>,
+    users: &Users<'_>,
+) {
     let world = draft.world;
     let none = BTreeSet::new();
     // A first run makes them all: room made step by step is room taken twice.
@@ -21,7 +27,14 @@ pub(super) fn decide(draft: &mut Draft<'_>, closure: &Closure<'_>, users: &Users
         for group in stored.union(&wanted) {
             let made = match (stored.contains(group), wanted.contains(group)) {
                 (false, true) => true,
-                (true, false) if draft.may_remove(Removal::Membership(*group, *user)) => false,
+                // What is purged takes its memberships along; they gave nothing any more.
+                (true, false)
+                    if users.is_purged(*user)
+                        || groups.state(*group).is_none()
+                        || draft.may(Item::Membership(*group, *user)) =>
+                {
+                    false
+                }
                 _ => continue,
             };
             let evidence = (!made).then(|| evidence(draft, *group, *user));

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::groups::Groups;
 use super::users::Users;
-use super::{Binding, Change, Draft, LinkChange, Removal};
+use super::{Binding, Change, Draft, Item, LinkChange};
 use crate::directory::{ObjectId, fold_case, person_key};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{ProductRole, ProductRow, RegistryEntry, State};
@@ -73,7 +73,7 @@ fn bind_groups(
             draft.evaluate(GROUP_FINDINGS, &name);
         }
         if let Some(id) = stored {
-            check_binding(draft, name, id, candidates, groups);
+            let id = check_binding(draft, (&key, name), id, candidates, groups);
             bound.insert(key, id);
             continue;
         }
@@ -100,16 +100,29 @@ fn bind_groups(
     bound
 }
 
-/// A bound name is never bound anew by the daemon; it says where a person should look.
+/// The group that a bound name means: the one it is bound to, whoever else takes the
+/// name, unless a person has said otherwise.
 fn check_binding(
     draft: &mut Draft<'_>,
-    name: &str,
+    (key, name): (&str, &str),
     id: ObjectId,
     candidates: Option<&BTreeSet<ObjectId>>,
     groups: &Groups,
-) {
+) -> ObjectId {
     draft.evaluate(&[FindingKind::RegistryGroupUnresolved], &name);
-    let others = candidates.map_or(0, |ids| ids.iter().filter(|other| **other != id).count());
+    let named: Vec<ObjectId> = candidates.into_iter().flatten().copied().collect();
+    let others = named.iter().filter(|other| **other != id).count();
+    if let [heir] = named[..]
+        && heir != id
+        && draft.may(Item::Rebinding(key.to_owned(), heir))
+    {
+        draft.plan.bindings.push(Binding {
+            owner: false,
+            name: key.to_owned(),
+            object: Some(heir),
+        });
+        return heir;
+    }
     if others > 0 {
         let called = groups.name(id).unwrap_or("a group that is gone");
         let why = format!(
@@ -122,6 +135,7 @@ fn check_binding(
         );
         draft.raise(FindingKind::RegistryGroupUnresolved, &name, why);
     }
+    id
 }
 
 /// The groups that the registry names: key, then the name as it is spelt there.
@@ -211,7 +225,7 @@ fn decide_links(
             && exists(product, group)
             && !unreadable.contains(product.as_str())
             && !purged.contains(group)
-            && draft.may_remove(Removal::Link(product.clone(), *group))
+            && draft.may(Item::Link(product.clone(), *group))
         {
             changes.push(LinkChange { product: product.clone(), group: *group, made: false });
         }
@@ -271,7 +285,7 @@ fn decide_members(
         if !desired.contains(key)
             && !undecided.contains(key.0.as_str())
             && !users.is_purged(key.1)
-            && draft.may_remove(Removal::ProductMember(key.0.clone(), key.1))
+            && draft.may(Item::ProductMember(key.0.clone(), key.1))
         {
             changes.push(Change {
                 key: key.clone(),

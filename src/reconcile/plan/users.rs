@@ -10,12 +10,12 @@ use super::addresses::{self, Address, Claim, Standing};
 use super::admins;
 use super::closure::Closure;
 use super::groups::Groups;
-use super::{Change, Draft, Removal};
-use crate::directory::{Evidence, ObjectId};
+use super::{Change, Draft, Item};
+use crate::directory::{Evidence, ObjectId, fold_case};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    Identity, ObservedUser, Policy, Presence, Purge, Role, State, UserRow, fallback_address,
-    preferred_address,
+    HandMade, Identity, ObservedUser, Policy, Presence, Purge, Role, State, UserRow,
+    fallback_address, preferred_address,
 };
 
 /// The findings that this step looks at, one subject a user.
@@ -88,6 +88,7 @@ struct Candidate<'w> {
     before: Option<&'w UserRow>,
     state: State,
     role: (Role, bool),
+    outsider: bool,
 }
 
 /// Plans the affected users.
@@ -102,6 +103,7 @@ pub(super) fn decide<'w>(
     let mut effective = 0;
     let mut after: BTreeMap<ObjectId, Option<Cow<'w, UserRow>>> = BTreeMap::new();
     let mut candidates: BTreeMap<ObjectId, Candidate<'_>> = BTreeMap::new();
+    let by_hand = ByHand::new(&world.hand_made);
     for id in &world.affected_users {
         let before = world.identities.get(id);
         after.insert(*id, before.map(Cow::Borrowed));
@@ -117,10 +119,15 @@ pub(super) fn decide<'w>(
         let is_admin = above.iter().any(|group| {
             draft.policy.admin_groups.contains(group) && groups.state(*group) == Some(State::Live)
         });
-        let is_member = !above.is_empty();
-        if let Some(state) = state(draft, *id, seen, before, is_member) {
+        let is_member = !draft.policy.members_only || !above.is_empty();
+        let row_by_hand = if before.is_none() { by_hand.row_of(seen) } else { None };
+        if row_by_hand == Some(Weight::Counts) && has_left(seen) {
+            draft.raise(FindingKind::AdoptionWaits, id, LEFT_BEHIND);
+        }
+        let outsider = !is_member && row_by_hand.is_some();
+        if let Some(state) = state(draft, *id, seen, before, is_member || outsider) {
             let role = role(draft, *id, before, is_admin || !may_take_roles && is_granted(before));
-            candidates.insert(*id, Candidate { seen, before, state, role });
+            candidates.insert(*id, Candidate { seen, before, state, role, outsider });
         }
     }
     let claims = candidates.iter().map(|(id, candidate)| (*id, claim(candidate))).collect();
@@ -139,6 +146,45 @@ pub(super) fn decide<'w>(
     Users { after, purged, effective }
 }
 
+/// Rows made by people, by folded address.
+struct ByHand(BTreeMap<String, Weight>);
+
+/// What hangs on a row made by people; the greater of two rows with one address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    Nothing,
+    /// Role `admin` or product memberships.
+    Counts,
+}
+
+impl ByHand {
+    fn new(rows: &[HandMade]) -> Self {
+        let mut by_address = BTreeMap::new();
+        for made in rows {
+            let weight = if made.counts() { Weight::Counts } else { Weight::Nothing };
+            let known = by_address.entry(fold_case(&made.row.email)).or_insert(weight);
+            *known = weight.max(*known);
+        }
+        Self(by_address)
+    }
+
+    /// The row that may be this user's; never a guest's.
+    fn row_of(&self, seen: &ObservedUser) -> Option<Weight> {
+        if self.0.is_empty() || seen.facts.guest {
+            return None;
+        }
+        self.0.get(&fold_case(preferred_address(&seen.facts)?)).copied()
+    }
+}
+
+/// Whether the person is known to have left: unknown is not.
+fn has_left(seen: &ObservedUser) -> bool {
+    !seen.presence.is_present() || seen.facts.enabled == Some(false)
+}
+
+/// A row that nobody may adopt any more, and that still gives access.
+const LEFT_BEHIND: &str = "the account is disabled or deleted, but an existing row with its address is an admin or has product memberships, and keeps them; take them away by hand";
+
 /// Whether the user goes for good in this plan.
 fn purge(
     draft: &mut Draft<'_>,
@@ -154,7 +200,7 @@ fn purge(
         draft.evaluate(&[FindingKind::TombstoneKept], &id);
     }
     match asked {
-        Some(Purge::Free) if gone => draft.may_purge(Removal::User(id)),
+        Some(Purge::Free) if gone => draft.may(Item::UserPurge(id)),
         Some(Purge::HeldByHistory) if gone => {
             let message =
                 "gone for longer than the retention, but history points to the row, so it stays";
@@ -171,7 +217,7 @@ fn state(
     id: ObjectId,
     seen: &ObservedUser,
     before: Option<&UserRow>,
-    is_member: bool,
+    in_scope: bool,
 ) -> Option<State> {
     let stored = before.map(UserRow::state);
     let state = match (seen.presence, seen.facts.enabled) {
@@ -187,10 +233,10 @@ fn state(
             let wanted = state != State::Removed
                 && (policy.include_guests || !seen.facts.guest)
                 && (policy.include_disabled || state == State::Live)
-                && (!policy.members_only || is_member);
+                && in_scope;
             wanted.then_some(state)
         }
-        Some(State::Live) if state != State::Live && !draft.may_remove(Removal::User(id)) => {
+        Some(State::Live) if state != State::Live && !draft.may(Item::User(id)) => {
             Some(State::Live)
         }
         Some(_) => Some(state),
@@ -219,7 +265,7 @@ fn role(
     }
     match (is_admin, had, granted) {
         (true, Role::User, _) => (Role::Admin, true),
-        (false, Role::Admin, true) if draft.may_remove(Removal::Role(id)) => (Role::User, false),
+        (false, Role::Admin, true) if draft.may(Item::Role(id)) => (Role::User, false),
         (false, Role::User, true) => (Role::User, false),
         _ => (had, granted),
     }
@@ -227,7 +273,7 @@ fn role(
 
 /// What the user asks for when addresses are dealt out.
 fn claim<'w>(candidate: &Candidate<'w>) -> Claim<'w> {
-    let Candidate { seen, before, state, .. } = candidate;
+    let Candidate { seen, before, state, outsider, .. } = candidate;
     let standing = match state {
         State::Removed => Standing::Yields,
         _ if !seen.presence.is_present() => Standing::Keeps,
@@ -240,12 +286,13 @@ fn claim<'w>(candidate: &Candidate<'w>) -> Claim<'w> {
         fallback: fallback_address(&seen.facts),
         row: *before,
         standing,
+        outsider: *outsider,
     }
 }
 
 /// The row that follows from a candidate and the address dealt to it.
 fn row(id: ObjectId, candidate: &Candidate<'_>, address: Address, policy: &Policy) -> UserRow {
-    let Candidate { seen, before, state, role: (role, admin_granted) } = candidate;
+    let Candidate { seen, before, state, role: (role, admin_granted), outsider: _ } = candidate;
     let was = before.cloned().or(address.adopted);
     let removed_at = match state {
         State::Removed => was

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::Writing;
 use crate::directory::{Evidence, ObjectId};
-use crate::reconcile::plan::{GroupChange, MembershipChange, UserChange};
+use crate::reconcile::plan::{GroupChange, Item, MembershipChange, UserChange};
 use crate::reconcile::report::{Action, Entity};
 use crate::reconcile::world::UserRow;
 use crate::store::Error;
@@ -84,6 +84,7 @@ impl Writing<'_, '_> {
                 evidence: change.evidence,
                 record: self.records.objects.get(&change.key).copied(),
                 products: None,
+                approval: self.approval([Item::Group(change.key), Item::GroupPurge(change.key)]),
             };
             self.audit.add(self.tx, entry)?;
             self.note(Entity::AadGroup, change.action());
@@ -105,7 +106,7 @@ impl Writing<'_, '_> {
                 product_id,
                 Action::Unlink,
                 before,
-                (change.key, change.evidence),
+                (change.key, change.evidence, Item::GroupPurge(change.key)),
             )?;
         }
         let of_group = product_aad_groups::aad_group_id.eq(id);
@@ -138,7 +139,7 @@ impl Writing<'_, '_> {
                 row.product_id,
                 Action::Delete,
                 before,
-                (change.key, change.evidence),
+                (change.key, change.evidence, Item::UserPurge(change.key)),
             )?;
         }
         let of_user = product_members::user_id.eq(id);
@@ -160,7 +161,7 @@ impl Writing<'_, '_> {
         entity_id: i32,
         action: Action,
         before: String,
-        (purged, evidence): (ObjectId, Option<Evidence>),
+        (purged, evidence, with): (ObjectId, Option<Evidence>, Item),
     ) -> Result<(), Error> {
         let entry = Entry {
             entity,
@@ -171,6 +172,7 @@ impl Writing<'_, '_> {
             evidence,
             record: self.records.objects.get(&purged).copied(),
             products: None,
+            approval: self.approval([with]),
         };
         self.audit.add(self.tx, entry)?;
         self.note(entity, action);
@@ -232,6 +234,12 @@ impl Writing<'_, '_> {
             evidence: change.evidence,
             record: self.records.objects.get(&change.key).copied(),
             products: None,
+            approval: self.approval([
+                Item::User(change.key),
+                Item::UserPurge(change.key),
+                Item::Role(change.key),
+                Item::Adoption(change.key),
+            ]),
         };
         self.audit.add(self.tx, entry)?;
         self.note(Entity::User, change.action());
@@ -292,6 +300,7 @@ impl Writing<'_, '_> {
                 evidence: *evidence,
                 record: self.records.edges.get(&(*group, *user)).copied(),
                 products: (!products.is_empty()).then(|| (key, products.clone())),
+                approval: self.approval([Item::Membership(*group, *user)]),
             };
             self.audit.add(self.tx, entry)?;
             self.note(Entity::AadGroup, action);

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::Writing;
-use crate::reconcile::plan::{Binding, Plan};
+use crate::reconcile::plan::{Binding, Item, Plan};
 use crate::reconcile::report::{Action, Entity};
 use crate::store::audit::{Entry, link_json, member_json, product_json};
 use crate::store::bulk::{self, Target, insert_rows};
@@ -158,7 +158,9 @@ impl Writing<'_, '_> {
                 .execute(self.tx.conn)
                 .doing("deleting a link")?;
             let before = link_json(key.0, key.1, row.created_at.0).to_string();
-            self.tell(Entity::ProductAadGroup, key.0, Action::Unlink, Some(before), None)?;
+            let item = Item::Link(link.product.clone(), link.group);
+            let told = (Action::Unlink, Some(before), None);
+            self.tell_why(Entity::ProductAadGroup, key.0, told, Some(item))?;
         }
         for change in plan.members.iter().filter(|change| change.after.is_none()) {
             let (product, user) = &change.key;
@@ -168,7 +170,9 @@ impl Writing<'_, '_> {
                 .execute(self.tx.conn)
                 .doing("deleting an owner's membership")?;
             let before = member_json(product_id, user_id, row.role()?, row.joined_at.0).to_string();
-            self.tell(Entity::ProductMember, product_id, Action::Delete, Some(before), None)?;
+            let item = Item::ProductMember(product.clone(), *user);
+            let told = (Action::Delete, Some(before), None);
+            self.tell_why(Entity::ProductMember, product_id, told, Some(item))?;
         }
         Ok(())
     }
@@ -188,8 +192,28 @@ impl Writing<'_, '_> {
         before: Option<String>,
         after: Option<String>,
     ) -> Result<(), Error> {
-        let (evidence, record, products) = (None, None, None);
-        let entry = Entry { entity, entity_id, action, before, after, evidence, record, products };
+        self.tell_why(entity, entity_id, (action, before, after), None)
+    }
+
+    fn tell_why(
+        &mut self,
+        entity: Entity,
+        entity_id: i32,
+        (action, before, after): (Action, Option<String>, Option<String>),
+        item: Option<Item>,
+    ) -> Result<(), Error> {
+        let approval = item.and_then(|item| self.approval([item]));
+        let entry = Entry {
+            entity,
+            entity_id,
+            action,
+            before,
+            after,
+            evidence: None,
+            record: None,
+            products: None,
+            approval,
+        };
         self.audit.add(self.tx, entry)?;
         self.note(entity, action);
         Ok(())

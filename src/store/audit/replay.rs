@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::prelude::*;
 use serde_json::Value;
 
-use super::{WRITER, group_json, link_json, member_json, parse, product_json, user_json};
+use super::chronicle::Chronicle;
+use super::{FORGOT, WRITER, group_json, link_json, member_json, parse, product_json, user_json};
 use crate::store::load::Which;
 use crate::store::lookup::{UsersBy, load_groups, load_users};
 use crate::store::rows::{GroupMemberRow, LinkRow, ProductMemberRow};
@@ -13,7 +14,7 @@ use crate::store::schema::{
     audit_logs, dirsync_group_members, dirsync_registry_links, dirsync_registry_members,
     product_aad_groups, product_members,
 };
-use crate::store::types::{Json, Label};
+use crate::store::types::{Json, Label, Time};
 use crate::store::{Doing, Error, Tx};
 
 /// How many audit rows are held at once while replaying.
@@ -54,17 +55,20 @@ pub struct Verification {
     pub rows: u64,
     /// Changes by somebody else, seen because a later `before` differs from the replay.
     pub foreign: Vec<Divergence>,
-    /// Differences between the replay and the tables.
+    /// Differences between the replay and the tables, and rows that cannot have been
+    /// written as they stand.
     pub divergences: Vec<Divergence>,
 }
 
-type AuditRow = (i64, Label, i32, Label, Option<Json>, Option<Json>, Option<Json>);
+type AuditRow = (i64, Label, i32, Time, Option<Json>, Option<Json>, Option<Json>);
 
 impl Tx<'_> {
-    /// Replays the daemon's audit rows in order and compares with the tables.
+    /// Replays the daemon's audit rows in order and compares with the tables; and looks
+    /// whether they stand in the order of time, each in a run that there was.
     pub fn verify_audit(&mut self) -> Result<Verification, Error> {
         let mut verification = Verification::default();
         let mut replay = Replay::default();
+        let mut chronicle = self.chronicle()?;
         let mut after = 0_i64;
         loop {
             let page: Vec<AuditRow> = audit_logs::table
@@ -76,7 +80,7 @@ impl Tx<'_> {
                     audit_logs::id,
                     audit_logs::entity_type,
                     audit_logs::entity_id,
-                    audit_logs::action,
+                    audit_logs::created_at,
                     audit_logs::before,
                     audit_logs::after,
                     audit_logs::metadata,
@@ -86,11 +90,12 @@ impl Tx<'_> {
             let Some(last) = page.last() else { break };
             after = last.0;
             for row in page {
-                replay.take(row, &mut verification)?;
+                replay.take(row, &mut chronicle, &mut verification)?;
             }
         }
         let tables = self.daemon_rows()?;
-        verification.divergences = compare(&replay, &tables);
+        verification.divergences = chronicle.into_divergences();
+        verification.divergences.extend(compare(&replay, &tables));
         Ok(verification)
     }
 
@@ -148,13 +153,26 @@ impl Tx<'_> {
 }
 
 impl Replay {
-    fn take(&mut self, row: AuditRow, verification: &mut Verification) -> Result<(), Error> {
-        let (audit_id, entity, entity_id, _, before, after, metadata) = row;
+    fn take(
+        &mut self,
+        row: AuditRow,
+        chronicle: &mut Chronicle,
+        verification: &mut Verification,
+    ) -> Result<(), Error> {
+        let (audit_id, entity, entity_id, Time(created_at), before, after, metadata) = row;
         let metadata = parse(audit_id, metadata)?.unwrap_or_default();
         if metadata["writer"] != WRITER {
             return Ok(());
         }
         verification.rows += 1;
+        if metadata.get(FORGOT).is_some() {
+            // Whatever was the daemon's is people's from here on.
+            *self = Self::default();
+            verification.foreign.clear();
+            chronicle.forget(created_at);
+            return Ok(());
+        }
+        chronicle.take(audit_id, created_at, &metadata);
         let before = parse(audit_id, before)?;
         let after = parse(audit_id, after)?;
         let id = i64::from(entity_id);

@@ -1,6 +1,7 @@
 //! The reads of one run, in order, and what they leave to be read.
 
 mod absent;
+mod by_hand;
 mod doubt;
 mod names;
 mod scope;
@@ -32,6 +33,8 @@ pub(super) struct Reader<'s> {
     pub(super) admitted_users: BTreeSet<ObjectId>,
     pub(super) admitted_groups: BTreeSet<ObjectId>,
     pub(super) candidates: BTreeMap<String, BTreeSet<ObjectId>>,
+    /// Users not met that have the address of a row made by hand.
+    pub(super) matched: BTreeSet<ObjectId>,
     pub(super) notes: BTreeMap<(FindingKind, String), Option<String>>,
     /// What is stored of the objects met so far.
     stored_users: BTreeMap<ObjectId, Presence>,
@@ -69,6 +72,7 @@ impl<'s> Reader<'s> {
             admitted_users: BTreeSet::new(),
             admitted_groups: BTreeSet::new(),
             candidates: BTreeMap::new(),
+            matched: BTreeSet::new(),
             notes: BTreeMap::new(),
             stored_users: BTreeMap::new(),
             stored_groups: BTreeMap::new(),

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Claims, Standing};
 use crate::directory::{ObjectId, fold_case};
-use crate::reconcile::plan::Draft;
+use crate::reconcile::plan::{Draft, Item};
 use crate::reconcile::report::FindingKind;
-use crate::reconcile::world::{HandMade, Role, State, UserRow};
+use crate::reconcile::world::{HandMade, State, UserRow};
 
 /// Who adopts what.
 #[derive(Default)]
@@ -47,11 +47,20 @@ pub(super) fn settle(
             ([], false) => adoption
                 .waiting
                 .extend(newcomers.iter().filter(|id| claims[id].standing == Standing::Waits)),
-            _ => {}
+            _ => {
+                for id in adopters.iter().filter(|id| claims[id].outsider) {
+                    draft.raise(FindingKind::AdoptionWaits, id, SHARED);
+                }
+            }
         }
     }
+    // Who adopts is dealt with already; the other outsiders get no row.
+    adoption.waiting.extend(claims.iter().filter(|(_, claim)| claim.outsider).map(|(id, _)| *id));
     adoption
 }
+
+/// Why nobody adopts.
+const SHARED: &str = "an existing row has the address of several accounts; leave it to one of them";
 
 fn adopt(
     draft: &mut Draft<'_>,
@@ -62,7 +71,7 @@ fn adopt(
 ) {
     let why = if !alone {
         "several existing rows match this user's address; leave one of them"
-    } else if made.row.role == Role::Admin || made.has_products {
+    } else if made.counts() && !draft.may(Item::Adoption(id)) {
         "an existing row with this address is an admin or has product memberships; approve its adoption"
     } else {
         adoption.adopted.insert(id, made.row.clone());

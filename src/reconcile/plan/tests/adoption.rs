@@ -151,11 +151,146 @@ fn a_row_that_counts_waits_for_a_person() {
             user ada
             full
             ? adoption_waits ada [61646100]: an existing row with this address is an admin…
+            = adoption by ada [61646100]
             full
+            = adoption by ada [61646100]
             drop ada@x
             full
             + user ada@x (ada)
             * adoption_waits ada@x
+            "
+        ));
+    }
+    check(
+        "
+        local ada@x admin
+        user ada
+        run
+        agreed full
+        ~ user ada@x (ada@x -> ada), is adopted
+        * adoption_waits ada@x
+        full
+        ",
+    );
+}
+
+#[test]
+fn whoever_has_a_row_is_in_scope_though_member_of_nothing() {
+    check(
+        "
+        policy members
+        local Ada@x
+        user ada
+        user bob
+        full
+        ~ user Ada@x -> ada@x (Ada@x -> ada), is adopted
+        user ada off
+        delta
+        ! user ada@x live -> disabled
+        ",
+    );
+    check(
+        "
+        policy members
+        local bob@x
+        user bob mail=-
+        full
+        ~ user bob@x (bob@x -> bob), is adopted
+        ",
+    );
+}
+
+#[test]
+fn who_is_in_scope_for_a_row_alone_gets_that_row_or_none() {
+    // Not a guest, not a disabled account, not one whose mail is another.
+    check(
+        "
+        policy members
+        local team@x
+        user ada mail=team@x guest
+        user bob mail=team@x off
+        user carl mail=carl@y upn=team@x
+        full
+        ",
+    );
+    check(
+        "
+        policy members
+        local team@x
+        user ada mail=team@x
+        user bob mail=team@x
+        full
+        ? adoption_waits ada [61646100]: an existing row has the address of several accounts…
+        ? adoption_waits bob [626f6200]: an existing row has the address of several accounts…
+        user bob
+        full
+        ~ user team@x (team@x -> ada), is adopted
+        * adoption_waits team@x
+        * adoption_waits bob [626f6200]
+        ",
+    );
+    // A member of a group with that address has a claim of its own, and gets a row.
+    check(
+        "
+        policy members
+        local team@x
+        user ada mail=team@x
+        user bob mail=team@x
+        group A = bob
+        full
+        + group A
+        + user bob@x (bob), waits for team@x
+        + member A  bob@x
+        ? adoption_waits ada [61646100]: an existing row has the address of several accounts…
+        ",
+    );
+}
+
+#[test]
+fn a_row_that_counts_waits_in_a_narrow_scope_too() {
+    check(
+        "
+        policy members
+        local ada@x products
+        user ada
+        full
+        ? adoption_waits ada [61646100]: an existing row with this address is an admin…
+        drop ada@x
+        full
+        * adoption_waits ada [61646100]
+        ",
+    );
+}
+
+#[test]
+fn whoever_left_and_still_has_access_by_hand_is_told() {
+    for scope in ["all", "members"] {
+        for left in ["gone ada", "user ada off"] {
+            check(&format!(
+                "
+                policy {scope} no-disabled
+                local ada@x products
+                user ada
+                full
+                ? adoption_waits ada [61646100]: an existing row with this address is an admin…
+                {left}
+                full
+                ? adoption_waits ada [61646100]: the account is disabled or deleted, but…
+                drop ada@x
+                full
+                * adoption_waits ada [61646100]
+                "
+            ));
+        }
+        // Unknown is not left, and a row without any weight gives nothing.
+        check(&format!(
+            "
+            policy {scope}
+            local ada@x
+            local bob@x products
+            user ada off
+            user bob unknown
+            full
             "
         ));
     }

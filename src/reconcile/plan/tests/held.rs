@@ -66,8 +66,8 @@ fn a_held_run_gives_and_corrects_but_takes_nothing() {
         purge ada
         purge A
         held full
-        = user ada@x
-        = group A
+        = purge of user ada@x
+        = purge of group A
         ",
     );
 }
@@ -88,7 +88,7 @@ fn people_lose_access_at_once_unless_the_limits_on_users_trip() {
         purge carl
         spared full
         ! user ada@x live -> disabled
-        = user carl@x
+        = purge of user carl@x
         = member A  bob@x
         ",
     );

@@ -8,7 +8,7 @@ use super::closed::close;
 use crate::directory::{MemberKind, ObjectId, fold_case, person_key};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::guard::held_objects;
-use crate::reconcile::plan::{Change, Plan};
+use crate::reconcile::plan::{Change, Consent, Item, Plan, plan};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
     GroupRow, HandMade, Policy, ProductRole, ProductRow, Purge, RegistryWorld, State, UserRow,
@@ -22,6 +22,36 @@ pub(super) enum Reach {
     Full,
     /// What moved since the last run, and what the last run held.
     Delta,
+}
+
+/// What a run may take away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Withhold {
+    /// Everything, but nothing that a person must always be asked.
+    Nothing,
+    /// Nothing.
+    Removals,
+    /// Nothing but users that stop being live.
+    AllButUsers,
+    /// Everything, what a person must be asked included.
+    Agreed,
+}
+
+/// A plan with as much consent.
+pub(super) fn planned(world: &World, policy: &Policy, withhold: Withhold) -> Plan {
+    match withhold {
+        Withhold::Nothing => plan(world, policy, Consent::REMOVALS),
+        Withhold::Removals => plan(world, policy, Consent::NONE),
+        Withhold::AllButUsers => {
+            let mut users = plan(world, policy, Consent::REMOVALS).taken;
+            users.retain(|item| matches!(item, Item::User(_)));
+            plan(world, policy, Consent::only(&users))
+        }
+        Withhold::Agreed => {
+            let asked = plan(world, policy, Consent::REMOVALS);
+            plan(world, policy, Consent::removals_and(&asked.withheld))
+        }
+    }
 }
 
 /// Both sides of the platform, and what moved since the last run.
@@ -154,7 +184,38 @@ impl Platform {
         for top in tops {
             users.extend(self.below(top));
         }
+        users.extend(self.losing_to_the_registry());
         self.with_waiting(users)
+    }
+
+    /// Whoever may lose a product because the registry names a group or owner no more.
+    fn losing_to_the_registry(&self) -> BTreeSet<ObjectId> {
+        let Some(wanted) = &self.registry.wanted else { return BTreeSet::new() };
+        let names = |product: &str, group: ObjectId| {
+            let entries = wanted.iter().filter(|entry| entry.product == product);
+            let names = entries.flat_map(|entry| &entry.groups).map(|name| fold_case(name));
+            names.filter_map(|name| self.registry.group_bindings.get(&name)).any(|id| *id == group)
+        };
+        let ending = self.registry.links.iter().filter(|(product, group)| !names(product, *group));
+        let ending: BTreeSet<ObjectId> = ending.map(|(_, group)| *group).collect();
+        let members = self.memberships.iter().filter(|(_, of)| !of.is_disjoint(&ending));
+        let owners = self.registry.members.keys().map(|(_, user)| *user);
+        members.map(|(user, _)| *user).chain(owners).collect()
+    }
+
+    /// (user, product) pairs as `product_access` would yield them for people of the tenant.
+    pub(super) fn access(&self) -> BTreeSet<(ObjectId, String)> {
+        let live = self.identities.iter().filter(|(_, row)| row.state() == State::Live);
+        let of = |user: &ObjectId| {
+            let groups = self.memberships.get(user).into_iter().flatten();
+            let giving = groups.filter(|group| {
+                self.groups.get(*group).is_some_and(|row| row.state == Some(State::Live))
+            });
+            let linked = giving.filter_map(|group| self.links.get(group)).flatten().cloned();
+            let own = self.product_members.get(user).into_iter().flat_map(BTreeMap::keys).cloned();
+            linked.chain(own).collect::<Vec<String>>()
+        };
+        live.flat_map(|(user, _)| of(user).into_iter().map(|product| (*user, product))).collect()
     }
 
     fn below(&self, top: ObjectId) -> BTreeSet<ObjectId> {
@@ -236,9 +297,7 @@ impl Platform {
             assert!(self.findings.remove(finding).is_some(), "{finding:?} was not open");
         }
         self.findings.extend(plan.raised.clone());
-        let (users, groups) = held_objects(plan);
-        self.held_users = users.into_iter().collect();
-        self.held_groups = groups.into_iter().collect();
+        (self.held_users, self.held_groups) = held_objects(&plan.withheld);
         self.moved = Moved::default();
         self.purge_users.clear();
         self.purge_groups.clear();
@@ -353,7 +412,10 @@ impl Platform {
                 &mut self.registry.group_bindings
             };
             match binding.object {
-                Some(id) => assert_eq!(names.insert(binding.name.clone(), id), None),
+                Some(id) => {
+                    let agreed = plan.taken.contains(&Item::Rebinding(binding.name.clone(), id));
+                    assert_eq!(names.insert(binding.name.clone(), id).is_some(), agreed);
+                }
                 None => assert!(names.remove(&binding.name).is_some()),
             }
         }

@@ -210,6 +210,7 @@ fn a_name_is_bound_once() {
         delta
         + group GRP-A
         ? registry_group_taken \"GRP-A\": bound to {{A}} (renamed), but 1 other group(s) carry…
+        = binding \"grp-a\" to 42000000
         group B name=else
         delta
         ~ group GRP-A -> else
@@ -228,6 +229,12 @@ fn a_name_is_bound_once() {
         + group GRP-A
         ? registry_group_taken \"GRP-A\": bound to {{A}} (GRP-A), but 1 other group(s)…
         * registry_group_unresolved \"GRP-A\"
+        = binding \"grp-a\" to 42000000
+        agreed full
+        - link p  GRP-A [41000000]
+        + link p  GRP-A [42000000]
+        @ group \"grp-a\" is 42000000
+        * registry_group_taken \"GRP-A\"
         "
     ));
     // A person renamed stays the owner; a namesake is nobody's business.

@@ -19,6 +19,7 @@
 //! purge ada [held]                 the next run may purge it
 //! run  |  full  |  delta           a run
 //! held full  |  spared full        … that takes nothing away; that does so from users alone
+//! agreed full                      … for which a person has agreed to whatever is asked
 //! ```
 //!
 //! Users are lower case, groups begin upper case; mail and UPN are `NAME@x` unless
@@ -30,14 +31,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::model::{Platform, Reach};
+use super::model::{Platform, Reach, Withhold, planned};
 use crate::directory::proof::tests::{changes, departure, grave, whole};
 use crate::directory::{
     Evidence, GroupFacts, GroupsOf, Member, MemberKind, Members, ObjectId, Seen, Tombstone,
     UserFacts,
 };
 use crate::reconcile::fold::{Admission, Part, Scope, fold};
-use crate::reconcile::plan::{Plan, Withhold, lines, plan};
+use crate::reconcile::plan::{Plan, lines};
 use crate::reconcile::world::{
     GroupRow, HandMade, ProductRole, ProductRow, Purge, RegistryEntry, Role, UserRow,
 };
@@ -52,6 +53,7 @@ pub(super) fn check(story: &str) {
         let (withhold, run) = match words.as_slice() {
             ["held", reach] => (Withhold::Removals, *reach),
             ["spared", reach] => (Withhold::AllButUsers, *reach),
+            ["agreed", reach] => (Withhold::Agreed, *reach),
             [run @ ("run" | "full" | "delta")] => (Withhold::Nothing, *run),
             words => {
                 tell(&mut platform, words);
@@ -91,11 +93,11 @@ fn spell(line: &str) -> String {
 #[track_caller]
 fn play(platform: &mut Platform, reach: Reach, withhold: Withhold) -> Vec<String> {
     let world = platform.world(reach);
-    let planned = plan(&world, &platform.policy, withhold);
-    let said = lines(&planned, &world);
-    platform.apply(&planned);
+    let first = planned(&world, &platform.policy, withhold);
+    let said = lines(&first, &world);
+    platform.apply(&first);
     let world = platform.world(Reach::Full);
-    let again = plan(&world, &platform.policy, withhold);
+    let again = planned(&world, &platform.policy, withhold);
     let rest = Plan { withheld: again.withheld.clone(), ..Plan::default() };
     let said_again = lines(&again, &world).join("\n");
     assert_eq!(again, rest, "planned:\n{}\n\nand then:\n{said_again}\n", said.join("\n"));

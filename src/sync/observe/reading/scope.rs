@@ -104,7 +104,8 @@ impl Reader<'_> {
             .collect();
         entering.extend(children);
         self.read_groups(entering).await?;
-        self.read_users().await
+        self.read_users().await?;
+        self.match_rows_made_by_hand().await
     }
 
     fn in_scope(&self, group: ObjectId) -> bool {

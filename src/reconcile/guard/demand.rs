@@ -1,0 +1,253 @@
+//! What a plan asks for, sorted by what earlier runs and people said about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::held::{Answer, Cost, Fate, Held, HeldItem, Release, still_stands};
+use super::limits::{Limits, Trip};
+use crate::directory::{Evidence, ObjectId};
+use crate::reconcile::plan::{Item, Plan};
+use crate::reconcile::report::Removals;
+use crate::reconcile::world::{ProductRole, World};
+
+/// How one product fares in a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProductLoss {
+    /// People who lose it by something that nobody has looked at yet, other than their
+    /// own end.
+    pub surprising: u64,
+    /// People who lose it by anything that may be let through.
+    pub lost: u64,
+    /// People who gain it.
+    pub gained: u64,
+    /// What nobody has looked at yet and takes it away from somebody.
+    pub(super) items: BTreeSet<Item>,
+}
+
+/// What a plan asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Demand {
+    /// Removals that no earlier run met: to be judged.
+    pub(super) fresh: BTreeSet<Item>,
+    /// Items that are held whatever the limits say, and why.
+    pub(super) forced: BTreeMap<Item, Trip>,
+    /// Items that are held already, and still differ.
+    pub(super) standing: BTreeSet<Item>,
+    /// Items that people let through.
+    pub(super) approved: BTreeMap<Item, Release>,
+    /// What became of approved items that are not let through.
+    pub(super) dropped: BTreeMap<Item, Fate>,
+    /// Items that were held and are no difference any more.
+    pub(super) gone: BTreeSet<Item>,
+    /// What each item costs.
+    pub(super) costs: BTreeMap<Item, Cost>,
+    /// How each product fares that anybody gains or loses.
+    pub(super) products: BTreeMap<String, ProductLoss>,
+    /// Products that would have no owner of the registry's left, and how many admins they
+    /// lose and gain.
+    pub(super) admins: BTreeMap<String, (u64, u64)>,
+}
+
+/// The decisions among what is held that people let through: planning needs them before
+/// anything can be judged.
+pub fn approved_decisions(held: &Held) -> BTreeSet<Item> {
+    let approved = held
+        .iter()
+        .filter(|(item, held)| item.is_decision() && matches!(held.answer, Answer::Approved(_)));
+    approved.map(|(item, _)| item.clone()).collect()
+}
+
+impl Demand {
+    /// Sorts what `plan`, made with consent to every removal, asks for.
+    pub fn of(plan: &Plan, world: &World, held: &Held, limits: &Limits) -> Self {
+        let mut demand = Self { costs: costs(plan), ..Self::default() };
+        for item in plan.taken.union(&plan.withheld) {
+            demand.sort(item, held.get(item), limits);
+        }
+        let met = |item: &Item| plan.taken.contains(item) || plan.withheld.contains(item);
+        for (item, known) in held.iter().filter(|(item, _)| !met(item)) {
+            demand.miss(item, known, world);
+        }
+        demand.weigh_products(plan);
+        demand.count_admins(plan, world);
+        demand
+    }
+
+    fn sort(&mut self, item: &Item, known: Option<&HeldItem>, limits: &Limits) {
+        match known.map(|known| (&known.answer, known)) {
+            Some((Answer::Pending | Answer::Rejected, _)) => {
+                self.standing.insert(item.clone());
+                return;
+            }
+            Some((Answer::Approved(approval), known)) => {
+                if still_stands(self.cost(item), &known.cost) {
+                    let release =
+                        Release { approval: Arc::clone(approval), evidence: known.evidence };
+                    self.approved.insert(item.clone(), release);
+                    return;
+                }
+                self.dropped.insert(item.clone(), Fate::Changed);
+            }
+            Some((Answer::LeftOver, known)) => {
+                self.forced.insert(item.clone(), Trip::LeftOver { plan: known.plan.clone() });
+                return;
+            }
+            None => {}
+        }
+        let always = match item {
+            Item::Link(..) | Item::ProductMember(..) if limits.rehearse => Some(Trip::Registry),
+            item if item.is_decision() => Some(Trip::Decision),
+            _ => None,
+        };
+        match always {
+            Some(trip) => {
+                self.forced.insert(item.clone(), trip);
+            }
+            None => {
+                self.fresh.insert(item.clone());
+            }
+        }
+    }
+
+    /// A held item that the plan does not ask for. Names are not asked for in every run:
+    /// until they are, nothing can be said about them.
+    fn miss(&mut self, item: &Item, known: &HeldItem, world: &World) {
+        let unasked = matches!(item, Item::Rebinding(name, _)
+            if world.registry.wanted.is_some() && !world.registry.candidates.contains_key(name));
+        if unasked {
+            self.standing.insert(item.clone());
+        } else if matches!(known.answer, Answer::Approved(_)) {
+            self.dropped.insert(item.clone(), Fate::Gone);
+        } else {
+            self.gone.insert(item.clone());
+        }
+    }
+
+    fn weigh_products(&mut self, plan: &Plan) {
+        for change in &plan.access {
+            for product in &change.gained {
+                self.products.entry(product.clone()).or_default().gained += 1;
+            }
+            for (product, causes) in &change.lost {
+                let fresh = causes.intersection(&self.fresh);
+                let by_end = causes.contains(&Item::User(change.user));
+                let asked: Vec<&Item> =
+                    fresh.filter(|item| !matches!(item, Item::User(_))).collect();
+                let may_pass = causes
+                    .iter()
+                    .any(|item| self.fresh.contains(item) || self.approved.contains_key(item));
+                if !may_pass {
+                    continue;
+                }
+                let loss = self.products.entry(product.clone()).or_default();
+                loss.lost += 1;
+                loss.surprising += u64::from(!by_end && !asked.is_empty());
+                loss.items.extend(asked.into_iter().cloned());
+            }
+        }
+    }
+
+    fn count_admins(&mut self, plan: &Plan, world: &World) {
+        let owned = self.forced.keys().chain(&self.fresh).chain(self.approved.keys());
+        let products: BTreeSet<String> = owned
+            .filter_map(|item| match item {
+                Item::ProductMember(product, _) => Some(product.clone()),
+                _ => None,
+            })
+            .collect();
+        for product in products {
+            let admin = |user: &ObjectId| {
+                let roles = world.product_members.get(user);
+                roles.and_then(|roles| roles.get(&product)) == Some(&ProductRole::Admin)
+            };
+            let ends = plan.taken.iter().filter(|item| match item {
+                Item::ProductMember(of, user) => *of == product && admin(user),
+                Item::User(user) => admin(user),
+                _ => false,
+            });
+            let begins = plan.members.iter().filter(|change| {
+                change.key.0 == product && change.after == Some(ProductRole::Admin)
+            });
+            let counts = (ends.count() as u64, begins.count() as u64);
+            self.admins.insert(product, counts);
+        }
+    }
+
+    /// What an item costs.
+    pub(super) fn cost(&self, item: &Item) -> &Cost {
+        static NOTHING: Cost = Cost::new();
+        self.costs.get(item).unwrap_or(&NOTHING)
+    }
+
+    /// What is to be judged, in units. A group that stops giving access weighs as many
+    /// memberships as it has members; otherwise one deleted group would pass below every
+    /// limit.
+    pub(super) fn count(&self, items: &BTreeSet<Item>, world: &World) -> Removals {
+        let mut removals = count(items);
+        for item in items {
+            if let Item::Group(id) = item {
+                removals.memberships += world.group_sizes.get(id).copied().unwrap_or(0);
+            }
+        }
+        removals
+    }
+
+    /// Whether the plan may go on as it is: nothing is asked for that could be held.
+    pub fn is_plain(&self) -> bool {
+        let Self { fresh, forced, standing, approved, dropped, gone, .. } = self;
+        fresh.is_empty()
+            && forced.is_empty()
+            && standing.is_empty()
+            && approved.is_empty()
+            && dropped.is_empty()
+            && gone.is_empty()
+    }
+}
+
+/// Counts items by the unit they belong to; access is not told by items alone.
+pub fn count<'i>(items: impl IntoIterator<Item = &'i Item>) -> Removals {
+    let mut removals = Removals::default();
+    for item in items {
+        match item {
+            Item::User(_) | Item::UserPurge(_) => removals.users += 1,
+            Item::Group(_) | Item::GroupPurge(_) => removals.groups += 1,
+            Item::Membership(..) | Item::Role(_) | Item::Link(..) | Item::ProductMember(..) => {
+                removals.memberships += 1;
+            }
+            Item::Adoption(_) | Item::Rebinding(..) => {}
+        }
+    }
+    removals
+}
+
+/// What each item of a plan costs.
+fn costs(plan: &Plan) -> BTreeMap<Item, Cost> {
+    let mut costs: BTreeMap<Item, Cost> = BTreeMap::new();
+    for change in &plan.access {
+        for (product, causes) in &change.lost {
+            for item in causes {
+                *costs.entry(item.clone()).or_default().entry(product.clone()).or_insert(0) += 1;
+            }
+        }
+    }
+    costs
+}
+
+/// How we know of each of `items`, as the plan tells it.
+pub(super) fn evidence(plan: &Plan, items: &BTreeSet<Item>) -> BTreeMap<Item, Evidence> {
+    let users = plan.users.iter().flat_map(|change| {
+        let evidence = change.evidence;
+        [Item::User(change.key), Item::UserPurge(change.key)].map(move |item| (item, evidence))
+    });
+    let groups = plan.groups.iter().flat_map(|change| {
+        let evidence = change.evidence;
+        [Item::Group(change.key), Item::GroupPurge(change.key)].map(move |item| (item, evidence))
+    });
+    let memberships = plan.memberships.iter().filter(|change| !change.made);
+    let memberships =
+        memberships.map(|change| (Item::Membership(change.group, change.user), change.evidence));
+    let told = users.chain(groups).chain(memberships);
+    told.filter(|(item, _)| items.contains(item))
+        .filter_map(|(item, evidence)| Some((item, evidence?)))
+        .collect()
+}

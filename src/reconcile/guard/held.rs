@@ -1,0 +1,91 @@
+//! What earlier runs held, and what people said about it.
+//!
+//! Pure shapes; how they are stored, hashed and shown is not this module's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::directory::Evidence;
+use crate::reconcile::plan::Item;
+
+/// What an item costs: people who lose each product by it.
+pub type Cost = BTreeMap<String, u64>;
+
+/// Who let items of a plan through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// The hash of the plan.
+    pub plan: String,
+    /// The admin's address; who broke the glass where there was no admin.
+    pub by: String,
+    /// The admin's row; `None` where the glass was broken.
+    pub user_id: Option<i32>,
+    /// Why, where the glass was broken.
+    pub break_glass: Option<String>,
+}
+
+/// What people said about a held item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing yet.
+    Pending,
+    /// That it must not happen.
+    Rejected,
+    /// That it may.
+    Approved(Arc<Approval>),
+    /// Nothing, while they approved other items of the same plan, which is over by that.
+    LeftOver,
+}
+
+/// An item that an earlier run held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldItem {
+    /// The hash of the plan that holds it.
+    pub plan: String,
+    /// Its number in that plan.
+    pub number: i32,
+    /// What people said.
+    pub answer: Answer,
+    /// What it cost when it was held: an approval goes no further.
+    pub cost: Cost,
+    /// How we knew when it was held.
+    pub evidence: Option<Evidence>,
+}
+
+/// Everything that is held, by item.
+pub type Held = BTreeMap<Item, HeldItem>;
+
+/// An item that people let through: whose word it was, and how we knew when it was held.
+/// Later runs meet it as a difference only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Whose word it was.
+    pub approval: Arc<Approval>,
+    /// How we knew.
+    pub evidence: Option<Evidence>,
+}
+
+/// An item that this run holds for the first time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewItem {
+    /// What it costs.
+    pub cost: Cost,
+    /// How we know.
+    pub evidence: Option<Evidence>,
+}
+
+/// What became of an approved item in the run that was to let it through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// It was let through.
+    Applied,
+    /// It was no longer a difference.
+    Gone,
+    /// It would have cost more than what was approved.
+    Changed,
+}
+
+/// Whether an item that costs `now` is still what was approved at `then`.
+pub(super) fn still_stands(now: &Cost, then: &Cost) -> bool {
+    now.iter().all(|(product, people)| then.get(product).is_some_and(|seen| people <= seen))
+}

@@ -1,0 +1,590 @@
+//! Held plans: stored once, never changed, answered by people, carried out by runs.
+//!
+//! Owns where items and answers are kept. What is held and what may be let through is
+//! the guard's to decide; here nothing is applied.
+
+mod document;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer};
+use serde::Serialize;
+
+pub use document::{Counts, PlanHeader, PlanItem};
+
+use super::bulk::{self, ROWS_MAX, Target, insert_rows};
+use super::lookup::lower;
+use super::schema::{dirsync_plan_items as items, dirsync_plans as plans, dirsync_removals, users};
+use super::types::{Id, Json, Label, Time};
+use super::{Doing, Error, RunInfo, Tx};
+use crate::directory::{Evidence, fold_case};
+use crate::reconcile::guard::{
+    Answer, Approval, Cost, Fate, Held, HeldItem, Taken, Verdict, weigh_held,
+};
+use crate::reconcile::plan::{Item, Plan};
+use crate::reconcile::report::{PendingPlans, Removals};
+use crate::reconcile::world::World;
+
+/// Item states that runs meet again.
+const OPEN: [&str; 4] = ["held", "approved", "left_over", "rejected"];
+
+const ITEMS: Target =
+    Target { name: "dirsync_plan_items", key: &["plan_hash", "number"], set: &["status"] };
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = plans, treat_none_as_default_value = false)]
+struct PlanRow {
+    hash: String,
+    run_id: Id,
+    created_at: Time,
+    header: String,
+    status: String,
+    decided_at: Option<Time>,
+    decided_by: Option<String>,
+    decided_by_user_id: Option<i32>,
+    break_glass: Option<String>,
+    reason: Option<String>,
+    closed_at: Option<Time>,
+}
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = items, treat_none_as_default_value = false)]
+struct ItemRow {
+    plan_hash: String,
+    number: i32,
+    document: String,
+    status: String,
+}
+
+#[derive(Serialize)]
+struct ItemStatus<'a> {
+    plan_hash: &'a str,
+    number: i32,
+    status: &'static str,
+}
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = dirsync_removals, treat_none_as_default_value = false)]
+struct RemovalsRow {
+    run_id: Id,
+    removed_at: Time,
+    users: i64,
+    groups: i64,
+    memberships: i64,
+    access: i64,
+    products: Json,
+}
+
+/// A plan with what people said about it.
+#[derive(Clone, Debug)]
+pub struct StoredPlan {
+    /// Its hash.
+    pub hash: String,
+    /// What it is about.
+    pub header: PlanHeader,
+    /// `pending`, `approved`, `rejected`, or `cleared` because the directory came back.
+    pub status: String,
+    /// When people answered.
+    pub decided_at: Option<DateTime<Utc>>,
+    /// Who answered.
+    pub decided_by: Option<String>,
+    /// Why the glass was broken.
+    pub break_glass: Option<String>,
+    /// Why it was rejected.
+    pub reason: Option<String>,
+    /// Since when nothing of it is open.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// Items by status.
+    pub statuses: BTreeMap<String, u64>,
+}
+
+/// A stored plan and its items, each with its status.
+#[derive(Clone, Debug)]
+pub struct PlanDetail {
+    /// The plan.
+    pub plan: StoredPlan,
+    /// The items, by number.
+    pub items: Vec<(PlanItem, String)>,
+    /// Whether the hash is that of the lines.
+    pub intact: bool,
+    /// The lines that the hash was taken of.
+    pub lines: Vec<String>,
+}
+
+/// What a person says about a plan.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// Let these items through, by number.
+    Approve(BTreeSet<i32>),
+    /// Let nothing through, and why.
+    Reject(String),
+}
+
+/// Who says it.
+#[derive(Clone, Debug)]
+pub struct Decider {
+    /// The address, or who broke the glass.
+    pub by: String,
+    /// The admin's row.
+    pub user_id: Option<i32>,
+    /// Why the glass was broken.
+    pub break_glass: Option<String>,
+}
+
+/// What a run holds for the first time.
+pub struct Holding<'a> {
+    /// The run.
+    pub info: &'a RunInfo,
+    /// The guard's word.
+    pub verdict: &'a Verdict,
+    /// The plan that it was said about.
+    pub plan: &'a Plan,
+    /// The world of that plan.
+    pub world: &'a World,
+}
+
+impl Tx<'_> {
+    /// Every open item, and what people said about it.
+    pub fn held_items(&mut self) -> Result<Held, Error> {
+        let rows: Vec<(ItemRow, PlanRow)> = items::table
+            .inner_join(plans::table)
+            .filter(items::status.eq_any(OPEN))
+            .load(self.conn)
+            .doing("reading held plans")?;
+        let mut held = Held::new();
+        let mut approvals: BTreeMap<String, Arc<Approval>> = BTreeMap::new();
+        for (row, plan) in rows {
+            let item: PlanItem = document::read(&row.document, &row.plan_hash)?;
+            let answer = match row.status.as_str() {
+                "approved" => Answer::Approved(Arc::clone(
+                    approvals.entry(plan.hash.clone()).or_insert_with(|| Arc::new(approval(&plan))),
+                )),
+                "rejected" => Answer::Rejected,
+                "left_over" => Answer::LeftOver,
+                _ => Answer::Pending,
+            };
+            let known = HeldItem {
+                plan: row.plan_hash,
+                number: row.number,
+                answer,
+                cost: item.cost.clone(),
+                evidence: item.evidence.as_deref().and_then(Evidence::parse),
+            };
+            held.insert(item.item()?, known);
+        }
+        Ok(held)
+    }
+
+    /// Stores what is held for the first time as one plan; returns its hash.
+    pub fn hold(&mut self, holding: &Holding<'_>) -> Result<Option<String>, Error> {
+        let Holding { info, verdict, plan, world } = holding;
+        if verdict.held.is_empty() {
+            return Ok(None);
+        }
+        let all: BTreeSet<Item> = verdict.held.keys().cloned().collect();
+        let counts = weigh_held(plan, world, &all).into();
+        let document = document::write(
+            (info.id, info.now),
+            &verdict.held,
+            (&verdict.trips, cost_of(plan, &all), counts),
+            world,
+        )?;
+        let row = PlanRow {
+            hash: document.hash.clone(),
+            run_id: Id(info.id),
+            created_at: Time(info.now),
+            header: document.header,
+            status: "pending".to_owned(),
+            decided_at: None,
+            decided_by: None,
+            decided_by_user_id: None,
+            break_glass: None,
+            reason: None,
+            closed_at: None,
+        };
+        insert_rows!(self.conn, plans::table, [row], "storing a held plan")?;
+        let numbered: Vec<(i32, String)> = (1..).zip(document.items).collect();
+        for slice in numbered.chunks(ROWS_MAX) {
+            let rows: Vec<ItemRow> = slice
+                .iter()
+                .map(|(number, document_line)| ItemRow {
+                    plan_hash: document.hash.clone(),
+                    number: *number,
+                    document: document_line.clone(),
+                    status: "held".to_owned(),
+                })
+                .collect();
+            insert_rows!(self.conn, items::table, &rows, "storing a held plan")?;
+        }
+        Ok(Some(document.hash))
+    }
+
+    /// Notes what became of open items in this run, and closes plans that have none left.
+    pub fn settle_items(
+        &mut self,
+        held: &Held,
+        verdict: &Verdict,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let fate = |fate: Fate| match fate {
+            Fate::Applied => "applied",
+            Fate::Gone => "gone",
+            Fate::Changed => "changed",
+        };
+        let applied = verdict.approved.keys().map(|item| (item, "applied"));
+        let dropped = verdict.dropped.iter().map(|(item, became)| (item, fate(*became)));
+        let gone = verdict.gone.iter().map(|item| (item, "gone"));
+        let moved = verdict
+            .held
+            .keys()
+            .filter(|item| held.get(*item).is_some_and(|known| known.answer == Answer::LeftOver))
+            .map(|item| (item, "moved"));
+        let rows: Vec<ItemStatus<'_>> = applied
+            .chain(dropped)
+            .chain(gone)
+            .chain(moved)
+            .filter_map(|(item, status)| {
+                let known = held.get(item)?;
+                Some(ItemStatus { plan_hash: &known.plan, number: known.number, status })
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        bulk::update(self.conn, &ITEMS, &rows, "settling held items")?;
+        let open = items::table.filter(items::status.eq_any(OPEN)).select(items::plan_hash);
+        let over = plans::closed_at.is_null().and(plans::hash.ne_all(open));
+        diesel::update(plans::table.filter(over.and(plans::status.eq("pending"))))
+            .set((plans::status.eq("cleared"), plans::closed_at.eq(Time(now))))
+            .execute(self.conn)
+            .doing("clearing held plans")?;
+        let open = items::table.filter(items::status.eq_any(OPEN)).select(items::plan_hash);
+        diesel::update(
+            plans::table.filter(plans::closed_at.is_null().and(plans::hash.ne_all(open))),
+        )
+        .set(plans::closed_at.eq(Time(now)))
+        .execute(self.conn)
+        .doing("closing held plans")?;
+        Ok(())
+    }
+
+    /// Plans, newest first; with `closed`, those that are over as well.
+    pub fn plans(&mut self, closed: bool) -> Result<Vec<StoredPlan>, Error> {
+        let rows: Vec<PlanRow> = if closed {
+            plans::table.order(plans::created_at.desc()).load(self.conn)
+        } else {
+            plans::table
+                .filter(plans::closed_at.is_null())
+                .order(plans::created_at.desc())
+                .load(self.conn)
+        }
+        .doing("reading held plans")?;
+        let counts: Vec<(String, String, i64)> = items::table
+            .group_by((items::plan_hash, items::status))
+            .select((items::plan_hash, items::status, diesel::dsl::count_star()))
+            .load(self.conn)
+            .doing("counting held items")?;
+        let mut statuses: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for (hash, status, count) in counts {
+            statuses.entry(hash).or_default().insert(status, count.unsigned_abs());
+        }
+        rows.into_iter()
+            .map(|row| {
+                let counts = statuses.remove(&row.hash).unwrap_or_default();
+                stored(row, counts)
+            })
+            .collect()
+    }
+
+    /// The plan whose hash begins so, with its items; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Ambiguous`] where several plans begin so.
+    pub fn plan(&mut self, prefix: &str) -> Result<Option<PlanDetail>, Error> {
+        let mut rows: Vec<PlanRow> = plans::table
+            .filter(plans::hash.like(format!("{}%", prefix.replace(['%', '_'], ""))))
+            .limit(2)
+            .load(self.conn)
+            .doing("reading a held plan")?;
+        if rows.len() > 1 {
+            return Err(Error::Ambiguous(prefix.to_owned()));
+        }
+        let Some(row) = rows.pop() else { return Ok(None) };
+        let lines: Vec<ItemRow> = items::table
+            .filter(items::plan_hash.eq(&row.hash))
+            .order(items::number)
+            .load(self.conn)
+            .doing("reading a held plan's items")?;
+        let told = document::hash(&row.header, lines.iter().map(|line| line.document.as_str()));
+        let intact = told == row.hash;
+        let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
+        let mut read = Vec::with_capacity(lines.len());
+        let mut texts = vec![row.header.clone()];
+        for line in lines {
+            *statuses.entry(line.status.clone()).or_insert(0) += 1;
+            read.push((document::read(&line.document, &row.hash)?, line.status));
+            texts.push(line.document);
+        }
+        Ok(Some(PlanDetail { plan: stored(row, statuses)?, items: read, intact, lines: texts }))
+    }
+
+    /// Records what a person says about a pending plan. Nothing is applied by it.
+    pub fn decide_plan(
+        &mut self,
+        hash: &str,
+        decider: &Decider,
+        decision: &Decision,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let Decider { by, user_id, break_glass } = decider;
+        let (status, reason) = match decision {
+            Decision::Approve(_) => ("approved", None),
+            Decision::Reject(reason) => ("rejected", Some(reason.as_str())),
+        };
+        let pending = plans::table.find(hash).filter(plans::status.eq("pending"));
+        let decided = diesel::update(pending)
+            .set((
+                plans::status.eq(status),
+                plans::decided_at.eq(Some(Time(now))),
+                plans::decided_by.eq(Some(by.as_str())),
+                plans::decided_by_user_id.eq(*user_id),
+                plans::break_glass.eq(break_glass.as_deref()),
+                plans::reason.eq(reason),
+            ))
+            .execute(self.conn)
+            .doing("recording a decision")?;
+        if decided == 0 {
+            return Err(Error::Decided(hash.to_owned()));
+        }
+        let held = items::plan_hash.eq(hash).and(items::status.eq("held"));
+        let otherwise = match decision {
+            Decision::Approve(_) => "left_over",
+            Decision::Reject(_) => "rejected",
+        };
+        diesel::update(items::table.filter(held))
+            .set(items::status.eq(otherwise))
+            .execute(self.conn)
+            .doing("recording a decision")?;
+        if let Decision::Approve(numbers) = decision {
+            let rows: Vec<ItemStatus<'_>> = numbers
+                .iter()
+                .map(|number| ItemStatus { plan_hash: hash, number: *number, status: "approved" })
+                .collect();
+            bulk::update(self.conn, &ITEMS, &rows, "recording a decision")?;
+        }
+        Ok(())
+    }
+
+    /// The live admin with this address: row and address as it is written there.
+    pub fn live_admin(&mut self, email: &str) -> Result<Option<(i32, String)>, Error> {
+        let admins = self.live_admins(Some(email))?;
+        Ok(admins.into_iter().next())
+    }
+
+    /// Whether the platform has a live admin at all.
+    pub fn has_live_admin(&mut self) -> Result<bool, Error> {
+        Ok(!self.live_admins(None)?.is_empty())
+    }
+
+    fn live_admins(&mut self, email: Option<&str>) -> Result<Vec<(i32, String)>, Error> {
+        use super::schema::dirsync_user_identities as identities;
+        let mut query = users::table
+            .left_join(identities::table.on(identities::user_id.eq(users::id)))
+            .filter(users::role.eq(Label::of("admin")))
+            .filter(identities::state.is_null().or(identities::state.eq("live")))
+            .select((users::id, users::email))
+            .limit(2)
+            .into_boxed();
+        if let Some(email) = email {
+            query = query.filter(lower(users::email).eq(fold_case(email)));
+        }
+        query.load(self.conn).doing("looking for an admin")
+    }
+
+    /// Plans that wait for a person.
+    pub fn pending_plans(&mut self) -> Result<PendingPlans, Error> {
+        let made: Vec<Time> = plans::table
+            .filter(plans::closed_at.is_null().and(plans::status.eq("pending")))
+            .select(plans::created_at)
+            .order(plans::created_at)
+            .load(self.conn)
+            .doing("counting held plans")?;
+        let oldest = made.first().map(|time| time.0);
+        Ok(PendingPlans { plans: made.len() as u64, oldest })
+    }
+
+    /// What runs since `since` took away without a person's word.
+    pub fn taken_since(&mut self, since: DateTime<Utc>) -> Result<Taken, Error> {
+        let rows: Vec<RemovalsRow> = dirsync_removals::table
+            .filter(dirsync_removals::removed_at.gt(Time(since)))
+            .load(self.conn)
+            .doing("reading recent removals")?;
+        let mut taken = Taken::default();
+        for row in rows {
+            let Removals { users, groups, memberships, access } = &mut taken.removals;
+            *users += row.users.unsigned_abs();
+            *groups += row.groups.unsigned_abs();
+            *memberships += row.memberships.unsigned_abs();
+            *access += row.access.unsigned_abs();
+            let products: Cost = document::read(&row.products.0, "dirsync_removals")?;
+            for (product, people) in products {
+                *taken.products.entry(product).or_insert(0) += people;
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Records what this run takes away, if anything, and forgets what no window reaches.
+    pub fn record_taken(
+        &mut self,
+        taken: &Taken,
+        info: &RunInfo,
+        window_began: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        if *taken == Taken::default() {
+            return Ok(());
+        }
+        let Removals { users, groups, memberships, access } = taken.removals;
+        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let row = RemovalsRow {
+            run_id: Id(info.id),
+            removed_at: Time(info.now),
+            users: count(users),
+            groups: count(groups),
+            memberships: count(memberships),
+            access: count(access),
+            products: Json(
+                serde_json::to_string(&taken.products)
+                    .map_err(|error| Error::Corrupt(error.to_string()))?,
+            ),
+        };
+        insert_rows!(self.conn, dirsync_removals::table, [row], "recording removals")?;
+        diesel::delete(
+            dirsync_removals::table.filter(dirsync_removals::removed_at.lt(Time(window_began))),
+        )
+        .execute(self.conn)
+        .doing("forgetting old removals")?;
+        Ok(())
+    }
+
+    /// How many people reach each product, counted no further than asked.
+    pub fn people_of(
+        &mut self,
+        wanted: &BTreeMap<String, u64>,
+    ) -> Result<BTreeMap<String, u64>, Error> {
+        let mut people = BTreeMap::new();
+        for (product, enough) in wanted {
+            let Some(id) = self.product_id(product)? else { continue };
+            people.insert(product.clone(), self.count_people(id, *enough)?);
+        }
+        Ok(people)
+    }
+
+    /// (user, product) pairs with access, counted no further than `enough`.
+    pub fn count_access(&mut self, enough: u64) -> Result<u64, Error> {
+        self.count_pairs("product_access", enough)
+    }
+
+    fn count_people(&mut self, product_id: i32, enough: u64) -> Result<u64, Error> {
+        self.count_pairs(&format!("product_access WHERE product_id = {product_id}"), enough)
+    }
+
+    /// Distinct pairs, up to `enough`. A pair may have several paths, so more rows are read
+    /// where those that were read are too few pairs.
+    fn count_pairs(&mut self, from: &str, enough: u64) -> Result<u64, Error> {
+        #[derive(QueryableByName, PartialEq, Eq, PartialOrd, Ord)]
+        struct Pair {
+            #[diesel(sql_type = Integer)]
+            product_id: i32,
+            #[diesel(sql_type = Integer)]
+            user_id: i32,
+        }
+        if enough == 0 {
+            return Ok(0);
+        }
+        let mut limit = i64::try_from(enough.saturating_mul(2)).unwrap_or(i64::MAX).max(16);
+        loop {
+            let sql = format!("SELECT product_id, user_id FROM {from} LIMIT {limit}");
+            let rows: Vec<Pair> =
+                diesel::sql_query(sql).load(self.conn).doing("counting access")?;
+            let all = i64::try_from(rows.len()).unwrap_or(i64::MAX) < limit;
+            let pairs = rows.into_iter().collect::<BTreeSet<Pair>>().len() as u64;
+            if all || pairs >= enough {
+                return Ok(pairs);
+            }
+            limit = limit.saturating_mul(4);
+        }
+    }
+
+    /// How many live admins each of these products has.
+    pub fn admins_of(
+        &mut self,
+        products: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, u64>, Error> {
+        #[derive(QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = BigInt)]
+            admins: i64,
+        }
+        let mut admins = BTreeMap::new();
+        for product in products {
+            let Some(id) = self.product_id(product)? else { continue };
+            let place = if super::types::is_postgres(self.conn) { "$1" } else { "?" };
+            let sql = format!(
+                "SELECT count(DISTINCT user_id) AS admins FROM product_access WHERE product_id = {place} AND role = 'admin'"
+            );
+            let count: Count = diesel::sql_query(sql)
+                .bind::<Integer, _>(id)
+                .get_result(self.conn)
+                .doing("counting a product's admins")?;
+            admins.insert(product.clone(), count.admins.unsigned_abs());
+        }
+        Ok(admins)
+    }
+
+    /// Forgets plans that were over before `limit`; returns how many.
+    pub fn prune_plans(&mut self, limit: DateTime<Utc>) -> Result<usize, Error> {
+        diesel::delete(plans::table.filter(plans::closed_at.lt(Time(limit))))
+            .execute(self.conn)
+            .doing("pruning held plans")
+    }
+}
+
+fn approval(row: &PlanRow) -> Approval {
+    Approval {
+        plan: row.hash.clone(),
+        by: row.decided_by.clone().unwrap_or_default(),
+        user_id: row.decided_by_user_id,
+        break_glass: row.break_glass.clone(),
+    }
+}
+
+fn stored(row: PlanRow, statuses: BTreeMap<String, u64>) -> Result<StoredPlan, Error> {
+    Ok(StoredPlan {
+        header: document::read(&row.header, &row.hash)?,
+        hash: row.hash,
+        status: row.status,
+        decided_at: row.decided_at.map(|time| time.0),
+        decided_by: row.decided_by,
+        break_glass: row.break_glass,
+        reason: row.reason,
+        closed_at: row.closed_at.map(|time| time.0),
+        statuses,
+    })
+}
+
+/// People who would lose each product by `items`.
+fn cost_of(plan: &Plan, all: &BTreeSet<Item>) -> Cost {
+    let mut cost = Cost::new();
+    for change in &plan.access {
+        for (product, causes) in &change.lost {
+            if !causes.is_disjoint(all) {
+                *cost.entry(product.clone()).or_insert(0) += 1;
+            }
+        }
+    }
+    cost
+}
