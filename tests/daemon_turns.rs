@@ -81,6 +81,7 @@ fn report(request: Request, outcome: Outcome, failure: Option<String>) -> Report
         outcome,
         changes: BTreeMap::new(),
         drift: 0,
+        refuted: 0,
         withheld: Removals::default(),
         access: AccessMoves::default(),
         pending: PendingPlans::default(),

@@ -183,8 +183,8 @@ fn reasons(metadata: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> 
     all.filter(|(key, _)| !SIGNATURE.contains(&key.as_str()))
 }
 
-/// What the metadata of every entry has.
-const SIGNATURE: [&str; 5] = ["writer", "run_id", "trigger", "mode", "request_id"];
+/// What the metadata of every entry has, and what helps in Graph's logs only.
+const SIGNATURE: [&str; 6] = ["writer", "run_id", "trigger", "mode", "request_id", "proof"];
 
 /// The values of a row, nested ones too, without those that say little to people.
 fn leaves(row: Option<&Value>) -> Map<String, Value> {

@@ -108,6 +108,7 @@ pub(super) struct Runs {
     pub(super) objects: IntGaugeVec,
     pub(super) objects_by_state: IntGaugeVec,
     pub(super) drift: IntGauge,
+    pub(super) refuted: IntCounter,
     pub(super) findings: IntGaugeVec,
     pub(super) linked_groups: IntGaugeVec,
     pub(super) cursor_resets: IntCounterVec,
@@ -174,6 +175,10 @@ impl Runs {
                 "drift_changes",
                 "Differences the last full run found that delta runs should have applied.",
             )?,
+            refuted: on.add(IntCounter::new(
+                "removals_refuted_total",
+                "Removals that lists suggested and a second look refuted; none of them was made.",
+            ))?,
             findings: on.gauges("findings", "Open findings.", &["kind"])?,
             linked_groups: on.gauges(
                 "linked_groups",

@@ -30,6 +30,7 @@ impl Metrics {
             outcome,
             changes,
             drift,
+            refuted,
             withheld,
             access,
             pending,
@@ -77,6 +78,7 @@ impl Metrics {
             let groups = linked_groups.get(state).copied().unwrap_or(0);
             runs.linked_groups.with_label_values(&[state.label()]).set(gauge(groups));
         }
+        runs.refuted.inc_by(*refuted);
         runs.plan_pending.set(gauge(pending.plans));
         runs.plan_oldest.set(pending.oldest.map_or(0.0, seconds));
         runs.plan_access_lost.set(gauge(withheld.access));

@@ -148,6 +148,12 @@ labels! {
         AccessSurge = "access_surge",
         /// A permission that is missing in Azure.
         PermissionMissing = "permission_missing",
+        /// Something that a complete list left out exists after all: the list had drifted.
+        ReadRefuted = "read_refuted",
+        /// Something that a list left out, and that Graph could not be asked about.
+        RemovalUnconfirmed = "removal_unconfirmed",
+        /// An admin group that is unknown, deleted or unreadable.
+        AdminGroupUnusable = "admin_group_unusable",
         /// The clocks of host, database and Graph disagree; nothing is purged.
         ClockSkew = "clock_skew",
     }
@@ -182,6 +188,8 @@ labels! {
         ScopeChanged = "scope_changed",
         /// The links are of another endpoint.
         EndpointChanged = "endpoint_changed",
+        /// What the last run read was not believed.
+        InDoubt = "in_doubt",
     }
 }
 
@@ -319,6 +327,8 @@ pub struct Report {
     pub changes: BTreeMap<(Entity, Action), u64>,
     /// Differences a full run found that delta runs should have applied.
     pub drift: u64,
+    /// Removals that lists suggested and a second look refuted: none of them was made.
+    pub refuted: u64,
     /// What is withheld until a person answers.
     pub withheld: Removals,
     /// Who gained and lost access.

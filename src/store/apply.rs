@@ -23,7 +23,7 @@ use super::schema::{
 use super::types::Time;
 use super::{Doing, Error, Tx};
 use crate::directory::{Cursor, MemberKind, Mode, ObjectId};
-use crate::reconcile::fold::{EdgeMove, Moved, Observed};
+use crate::reconcile::fold::{EdgeMove, Moved, Observed, Records};
 use crate::reconcile::guard::Release;
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::{Action, Entity, Totals, Trigger};
@@ -77,6 +77,7 @@ struct Writing<'a, 'c> {
     tx: &'a mut Tx<'c>,
     plan: &'a Plan,
     info: &'a RunInfo,
+    records: &'a Records,
     approved: &'a Approvals,
     ids: Ids,
     audit: AuditLog,
@@ -201,8 +202,9 @@ impl Tx<'_> {
     ) -> Result<Applied, Error> {
         let ids = ids::resolve(self, plan, world)?;
         let audit = AuditLog::new(info);
-        let mut writing =
-            Writing { tx: self, plan, info, approved, ids, audit, changes: BTreeMap::new() };
+        let records = &world.records;
+        let changes = BTreeMap::new();
+        let mut writing = Writing { tx: self, plan, info, records, approved, ids, audit, changes };
         writing.memberships_end()?;
         writing.links_and_members_end()?;
         writing.groups()?;

@@ -23,6 +23,7 @@ use super::schema::audit_logs;
 use super::types::{Json, Label, Time};
 use super::{Belongings, Doing, Error, RunInfo, Tx};
 use crate::directory::Evidence;
+use crate::directory::proof::{Receipt, Record};
 use crate::reconcile::guard::{Approval, Release};
 use crate::reconcile::report::{Action, Entity};
 
@@ -61,6 +62,8 @@ pub(super) struct Entry {
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
     pub(super) evidence: Option<Evidence>,
+    /// What the evidence rests on, where this run saw it.
+    pub(super) record: Option<Record>,
     /// Products gained or lost, with the key to name them under.
     pub(super) products: Option<(&'static str, Vec<String>)>,
     /// Who let it through, where it was held.
@@ -83,8 +86,8 @@ impl AuditLog {
 
     /// Adds an entry; writes when enough have come together.
     pub(super) fn add(&mut self, tx: &mut Tx<'_>, entry: Entry) -> Result<(), Error> {
-        let Entry { entity, entity_id, action, before, after, evidence, products, approval } =
-            entry;
+        let Entry { entity, entity_id, action, before, after, .. } = entry;
+        let Entry { evidence, record, products, approval, .. } = entry;
         let metadata = if evidence.is_none() && products.is_none() && approval.is_none() {
             self.plain.clone()
         } else {
@@ -92,6 +95,10 @@ impl AuditLog {
             let known_when_held = approval.as_ref().and_then(|release| release.evidence);
             if let Some(evidence) = known_when_held.or(evidence) {
                 metadata.insert("evidence".into(), json!(evidence.label()));
+                // What a later sighting rests on is not what this removal rests on.
+                if let Some(record) = record.filter(|record| record.evidence == evidence) {
+                    metadata.insert("proof".into(), proof(&record));
+                }
             }
             if let Some((key, products)) = products {
                 metadata.insert(key.into(), json!(products));
@@ -153,6 +160,12 @@ impl Tx<'_> {
         .doing("reading what the role may do")?;
         Ok(rights.into_iter().map(|right| right.name).collect())
     }
+}
+
+/// What can be looked up in Graph's own logs.
+fn proof(record: &Record) -> Value {
+    let Record { evidence: _, receipt: Receipt { request_id, at }, answers } = record;
+    json!({ "answers": answers, "request_id": request_id, "read_at": at })
 }
 
 fn approval_json(approval: &Approval) -> Value {

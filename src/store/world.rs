@@ -17,6 +17,7 @@ use super::schema::{
 };
 use super::types::Id;
 use super::{Doing, Error, Tx};
+use crate::directory::proof::Grave;
 use crate::directory::{MemberKind, ObjectId, fold_case, person_key};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::report::FindingKind;
@@ -36,14 +37,16 @@ pub struct Question {
     /// Users to decide upon though nothing about them moved: they have the address of a
     /// row made by hand that somebody else has come to have as well.
     pub matched: BTreeSet<ObjectId>,
-    /// Users that may be purged.
-    pub purge_users: BTreeSet<ObjectId>,
+    /// Users that may be purged, because Graph has just confirmed that they are gone.
+    pub purge_users: BTreeMap<ObjectId, Grave>,
     /// Groups that may be purged.
-    pub purge_groups: BTreeSet<ObjectId>,
+    pub purge_groups: BTreeMap<ObjectId, Grave>,
     /// Users that earlier runs held something of.
     pub held_users: BTreeSet<ObjectId>,
     /// Groups likewise.
     pub held_groups: BTreeSet<ObjectId>,
+    /// Groups whose members are platform admins.
+    pub admin_groups: BTreeSet<ObjectId>,
 }
 
 impl Tx<'_> {
@@ -60,10 +63,13 @@ impl Tx<'_> {
             products: catalogue.products,
             links: catalogue.links,
             open_findings: self.open_findings()?,
-            purge_groups: question.purge_groups.clone(),
+            purge_groups: question.purge_groups.keys().copied().collect(),
+            records: moved.records.clone(),
             registry: self.registry(question, catalogue.ours)?,
             ..World::default()
         };
+        let purges = question.purge_users.iter().chain(&question.purge_groups);
+        world.records.objects.extend(purges.map(|(id, grave)| (*id, grave.record())));
         for (key, step) in &moved.edges {
             if let EdgeMove::Left(_, evidence) = step {
                 world.edge_evidence.insert(*key, *evidence);
@@ -77,7 +83,8 @@ impl Tx<'_> {
         self.fill_memberships(&mut world, question.everything)?;
         self.fill_registry(&mut world)?;
         self.fill_sizes(&mut world)?;
-        self.fill_purges(&mut world, &question.purge_users)?;
+        self.fill_purges(&mut world, question.purge_users.keys())?;
+        self.fill_admin_groups(&mut world, &question.admin_groups)?;
         Ok(world)
     }
 
@@ -111,11 +118,12 @@ impl Tx<'_> {
         let mut affected: BTreeSet<ObjectId> = moved.users.iter().copied().collect();
         affected.extend(&question.held_users);
         affected.extend(ending_owners);
-        affected.extend(question.purge_users.iter().chain(&question.matched));
+        affected.extend(question.purge_users.keys().chain(&question.matched));
         affected.extend(waiting_users(world));
+        affected.extend(self.waiting_admins(world)?);
         let mut below = question.held_groups.clone();
         below.extend(ending_links);
-        below.extend(&question.purge_groups);
+        below.extend(question.purge_groups.keys());
         below.extend(&moved.turned);
         for ((group, member), step) in &moved.edges {
             let (EdgeMove::Joined(kind) | EdgeMove::Left(kind, _)) = step;
@@ -129,7 +137,7 @@ impl Tx<'_> {
         }
         world.affected_groups = moved.groups.iter().copied().collect();
         world.affected_groups.extend(&question.held_groups);
-        world.affected_groups.extend(&question.purge_groups);
+        world.affected_groups.extend(question.purge_groups.keys());
         affected.extend(self.people_below(&below)?);
         world.users = observed.users;
         world.groups = observed.groups;
@@ -384,7 +392,39 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn fill_purges(&mut self, world: &mut World, ids: &BTreeSet<ObjectId>) -> Result<(), Error> {
+    /// Whoever has the role from the daemon, while an admin group is not known: it may become
+    /// known without anybody moving.
+    fn waiting_admins(&mut self, world: &World) -> Result<Vec<ObjectId>, Error> {
+        let unusable = |(kind, _): &(FindingKind, _)| *kind == FindingKind::AdminGroupUnusable;
+        if !world.open_findings.keys().any(unusable) {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Id> = dirsync_user_identities::table
+            .filter(dirsync_user_identities::admin_granted.eq(true))
+            .select(dirsync_user_identities::object_id)
+            .load(self.conn)
+            .doing("reading who has the role admin from the daemon")?;
+        Ok(ids.into_iter().map(ObjectId::from).collect())
+    }
+
+    /// Admin groups are judged in each run: nobody loses the role by one that is not known.
+    fn fill_admin_groups(
+        &mut self,
+        world: &mut World,
+        ids: &BTreeSet<ObjectId>,
+    ) -> Result<(), Error> {
+        let unseen = ids.iter().filter(|id| !world.groups.contains_key(id)).copied().collect();
+        world.groups.extend(observed_groups(self.conn, Which::Ids(&unseen))?);
+        let unseen = ids.iter().filter(|id| !world.group_rows.contains_key(id)).copied().collect();
+        world.group_rows.extend(load_groups(self.conn, Which::Ids(&unseen))?);
+        Ok(())
+    }
+
+    fn fill_purges<'a>(
+        &mut self,
+        world: &mut World,
+        ids: impl Iterator<Item = &'a ObjectId>,
+    ) -> Result<(), Error> {
         for id in ids {
             let Some(user) = world.identities.get(id).and_then(|row| row.id) else { continue };
             let deployed: i64 = resource_deployments::table

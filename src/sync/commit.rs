@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::observe::Observation;
+use super::observe::{Observation, in_doubt};
 use super::{Done, Error, Mandate, Run, Settings, Sync, report};
 use crate::directory::Mode;
 use crate::reconcile::fold::{Moved, fold};
@@ -42,7 +42,10 @@ impl Committing<'_> {
     fn run(&self, tx: &mut Tx<'_>, mut observation: Observation) -> Result<Done, store::Error> {
         let request_id = observation.request_id.take();
         let mandate = std::mem::take(&mut observation.mandate);
-        let info = self.info(observation.mode, observation.generation, request_id, &mandate);
+        let mut info = self.info(observation.mode, observation.generation, request_id, &mandate);
+        if observation.again {
+            info.fingerprint = in_doubt(&info.fingerprint);
+        }
         tx.claim(&info)?;
         let everything = observation.question.everything;
         if !everything {
@@ -55,7 +58,16 @@ impl Committing<'_> {
         observation.question.held_groups = held_groups;
         let (mut world, drift) = self.load(tx, &mut observation)?;
         let Observation {
-            mode, generation, cursor, reading, seconds, notes, reset, rehearsal, ..
+            mode,
+            generation,
+            cursor,
+            reading,
+            refuted,
+            seconds,
+            notes,
+            reset,
+            rehearsal,
+            ..
         } = observation;
         let mut phases =
             BTreeMap::from([(Phase::Observe, seconds), (Phase::Load, timer.elapsed())]);
@@ -100,6 +112,7 @@ impl Committing<'_> {
             outcome,
             changes,
             drift,
+            refuted,
             withheld,
             access: moves(&plan),
             pending: tx.pending_plans()?,

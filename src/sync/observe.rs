@@ -2,7 +2,8 @@
 //!
 //! Tokens first, then lists, then the rounds since those tokens: so nothing that
 //! happens while lists are read is lost. Absence is never taken at its word: an object
-//! that lists do not show is asked for by id. Decides nothing about the platform.
+//! that lists do not show is asked for by id, and so are the groups of a member that is
+//! missing from one. Decides nothing about the platform.
 
 mod reading;
 
@@ -35,6 +36,10 @@ pub struct Observation {
     pub(super) question: Question,
     /// Where the next run starts.
     pub(super) cursor: Cursor,
+    /// Whether the next run must read everything, because this one could not be believed.
+    pub(super) again: bool,
+    /// Removals that lists suggested and a second look refuted.
+    pub(super) refuted: u64,
     /// The commit that this run builds upon.
     pub(super) generation: i64,
     /// What reading cost.
@@ -68,15 +73,18 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let start = sync.store.read(|tx| tx.start()).await?;
     start.cursor.as_ref().map_or(Ok(()), |row| row.require_tenant(&sync.settings.tenant_id))?;
     let roles = sync.directory.token_roles().await?;
-    let shows_hidden =
-        roles.is_none_or(|roles| roles.iter().any(|role| role == "Member.Read.Hidden"));
-    let mut reader = Reader::new(sync, &start, shows_hidden);
+    let mut reader = Reader::new(sync, &start, run.started_at, roles.as_deref());
     reader.note_invalid_links();
     let (stored, reset) = usable(sync, &start);
-    let Rounds { mode, cursor, lost } = reader.rounds_and_lists(run.mode, stored).await?;
+    reader.note_roles(roles.as_deref());
+    let Rounds { mode, cursor, lost } = reader.rounds_and_lists(run.mode, stored.as_ref()).await?;
     reader.complete_scope().await?;
+    reader.look_twice().await?;
+    let doubt = reader.mend_properties().await?;
+    let (cursor, again) = doubt.cursor(cursor, stored);
     let question = question(sync, run, mode, &mut reader).await?;
     let Reader { parts, listed_at, followed, admitted_users, admitted_groups, notes, .. } = reader;
+    let refuted = reader.refuted;
     let settings = &sync.settings;
     let admission = |all, ids| if all { Admission::All } else { Admission::Only(ids) };
     Ok(Observation {
@@ -89,6 +97,8 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         },
         question,
         cursor,
+        again,
+        refuted,
         generation: start.cursor.as_ref().map_or(0, |row| row.generation),
         reading: cost(&before, &sync.directory.tally()),
         seconds: timer.elapsed(),
@@ -105,8 +115,10 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
 fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
     match &start.cursor {
         None => Some(Trip::FirstRun),
-        Some(_) if usable(sync, start).0.is_none() => Some(Trip::ScopeChanged),
-        Some(_) => None,
+        Some(_) => match usable(sync, start).1 {
+            None | Some(CursorReset::InDoubt) => None,
+            Some(_) => Some(Trip::ScopeChanged),
+        },
     }
 }
 
@@ -114,7 +126,9 @@ fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
 fn usable(sync: &Sync, start: &Start) -> (Option<Cursor>, Option<CursorReset>) {
     let Some(row) = &start.cursor else { return (None, None) };
     let wanted = sync.settings.fingerprint();
-    let reset = if row.endpoint != sync.settings.endpoint {
+    let reset = if row.fingerprint == in_doubt(&wanted) {
+        CursorReset::InDoubt
+    } else if row.endpoint != sync.settings.endpoint {
         CursorReset::EndpointChanged
     } else if !row.fingerprint.starts_with(&format!("{};", graph::QUERY_FINGERPRINT)) {
         CursorReset::QueryChanged
@@ -124,6 +138,12 @@ fn usable(sync: &Sync, start: &Start) -> (Option<Cursor>, Option<CursorReset>) {
         return (Some(row.cursor.clone()), None);
     };
     (None, Some(reset))
+}
+
+/// What is stored beside links that a run did not believe: no link is usable under it, so
+/// the next run reads everything.
+pub(super) fn in_doubt(fingerprint: &str) -> String {
+    format!("{fingerprint};in doubt")
 }
 
 /// What was read between two tallies.
@@ -149,6 +169,7 @@ async fn question(
         registry: sync.settings.registry.as_deref().cloned(),
         candidates: std::mem::take(&mut reader.candidates),
         matched: std::mem::take(&mut reader.matched),
+        admin_groups: sync.settings.admin_groups.clone(),
         ..Question::default()
     };
     if mode == Mode::Full {
@@ -194,19 +215,15 @@ async fn add_purges(
     if skewed {
         return Ok(());
     }
-    let gone = |since: &GoneSince| match since {
-        GoneSince::Gone => true,
-        GoneSince::SoftSince(time) => *time < limit,
-        GoneSince::Alive => false,
+    let gone = |(id, since)| match since {
+        GoneSince::Gone(grave) => Some((id, grave)),
+        GoneSince::SoftSince(time, grave) => (time < limit).then_some((id, grave)),
+        GoneSince::Alive => None,
     };
     let asked = sync.directory.gone_since(&users, ObjectKind::User).await?;
-    question.purge_users.extend(asked.iter().filter(|(_, since)| gone(since)).map(|(id, _)| *id));
+    question.purge_users.extend(asked.into_iter().filter_map(gone));
     match sync.directory.gone_since(&groups, ObjectKind::Group).await {
-        Ok(asked) => {
-            question
-                .purge_groups
-                .extend(asked.iter().filter(|(_, since)| gone(since)).map(|(id, _)| *id));
-        }
+        Ok(asked) => question.purge_groups.extend(asked.into_iter().filter_map(gone)),
         // Without the right to look into the deleted groups nothing is known to be gone.
         Err(graph::Error::Forbidden(_)) => {}
         Err(error) => return Err(error.into()),

@@ -116,7 +116,7 @@ fn take(world: &mut World, step: &Step) {
 
 /// Leaves out what two databases may differ in: row ids, times, the run's own ids.
 fn plain(mut value: Value) -> Value {
-    const OWN: [&str; 10] = [
+    const OWN: [&str; 11] = [
         "id",
         "user_id",
         "aad_group_id",
@@ -126,6 +126,7 @@ fn plain(mut value: Value) -> Value {
         "joined_at",
         "run_id",
         "request_id",
+        "read_at",
         "plan",
     ];
     if let Some(fields) = value.as_object_mut() {

@@ -18,6 +18,7 @@ mod linked;
 mod model;
 mod people;
 mod plans;
+mod proof;
 mod registry;
 mod removal;
 mod schema;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 
 use super::Writing;
-use crate::directory::ObjectId;
+use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::plan::{GroupChange, Item, MembershipChange, UserChange};
 use crate::reconcile::report::{Action, Entity};
 use crate::reconcile::world::UserRow;
@@ -82,6 +82,7 @@ impl Writing<'_, '_> {
                 before: json(&change.before),
                 after: json(&change.after),
                 evidence: change.evidence,
+                record: self.records.objects.get(&change.key).copied(),
                 products: None,
                 approval: self.approval(&[Item::Group(change.key), Item::GroupPurge(change.key)]),
             };
@@ -105,7 +106,7 @@ impl Writing<'_, '_> {
                 product_id,
                 Action::Unlink,
                 before,
-                (change.evidence, Item::GroupPurge(change.key)),
+                (change.key, change.evidence, Item::GroupPurge(change.key)),
             )?;
         }
         let of_group = product_aad_groups::aad_group_id.eq(id);
@@ -138,7 +139,7 @@ impl Writing<'_, '_> {
                 row.product_id,
                 Action::Delete,
                 before,
-                (change.evidence, Item::UserPurge(change.key)),
+                (change.key, change.evidence, Item::UserPurge(change.key)),
             )?;
         }
         let of_user = product_members::user_id.eq(id);
@@ -160,7 +161,7 @@ impl Writing<'_, '_> {
         entity_id: i32,
         action: Action,
         before: String,
-        (evidence, with): (Option<crate::directory::Evidence>, Item),
+        (purged, evidence, with): (ObjectId, Option<Evidence>, Item),
     ) -> Result<(), Error> {
         let entry = Entry {
             entity,
@@ -169,6 +170,7 @@ impl Writing<'_, '_> {
             before: Some(before),
             after: None,
             evidence,
+            record: self.records.objects.get(&purged).copied(),
             products: None,
             approval: self.approval(&[with]),
         };
@@ -230,6 +232,7 @@ impl Writing<'_, '_> {
             before: json(&change.before)?,
             after: json(&change.after)?,
             evidence: change.evidence,
+            record: self.records.objects.get(&change.key).copied(),
             products: None,
             approval: self.approval(&[
                 Item::User(change.key),
@@ -295,6 +298,7 @@ impl Writing<'_, '_> {
                 before,
                 after,
                 evidence: *evidence,
+                record: self.records.edges.get(&(*group, *user)).copied(),
                 products: (!products.is_empty()).then(|| (key, products.clone())),
                 approval: self.approval(&[Item::Membership(*group, *user)]),
             };

@@ -210,6 +210,7 @@ impl Writing<'_, '_> {
             before,
             after,
             evidence: None,
+            record: None,
             products: None,
             approval,
         };

@@ -145,13 +145,14 @@ impl Platform {
             affected_groups,
             group_sizes: BTreeMap::new(),
             edge_evidence: self.edge_evidence(),
+            records: self.moved.records.clone(),
             purge_users: self.purge_users.clone(),
             purge_groups: self.purge_groups.clone(),
             open_findings: self.findings.clone(),
         };
         match reach {
             Reach::Full => world,
-            Reach::Delta => close(world),
+            Reach::Delta => close(world, &self.policy.admin_groups),
         }
     }
 
@@ -164,6 +165,11 @@ impl Platform {
     fn affected_users(&self) -> BTreeSet<ObjectId> {
         let mut users: BTreeSet<ObjectId> =
             self.moved.users.union(&self.held_users).copied().collect();
+        if self.findings.keys().any(|(kind, _)| *kind == FindingKind::AdminGroupUnusable) {
+            let granted = |row: &UserRow| row.identity.as_ref().is_some_and(|i| i.admin_granted);
+            let admins = self.identities.iter().filter(|(_, row)| granted(row));
+            users.extend(admins.map(|(id, _)| *id));
+        }
         let mut tops = self.affected_groups();
         for ((_, member), step) in &self.moved.edges {
             match step {
