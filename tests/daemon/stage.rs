@@ -183,9 +183,15 @@ impl Stage {
 
     /// Starts the daemon; it may end at once.
     pub fn spawn(&self) -> Daemon {
+        self.spawn_at(&self.listen(), &[])
+    }
+
+    /// The same, serving elsewhere and with more in its environment.
+    pub fn spawn_at(&self, listen: &str, env: &[(&str, &str)]) -> Daemon {
         let (mut command, _, err) = self.prepare("run");
+        command.env("DIRSYNC__HTTP__LISTEN", listen).envs(env.iter().copied());
         let child = command.arg("run").spawn().unwrap();
-        Daemon::new(child, &self.listen(), err)
+        Daemon::new(child, listen, err)
     }
 
     /// Starts any command in the background.
@@ -235,7 +241,7 @@ pub fn binary() -> Command {
 
 /// Below the range from which the system hands out ports, so that nobody takes it
 /// between this look and the daemon's.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 200).unwrap() * 100;
     (0..20_000)

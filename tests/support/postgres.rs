@@ -120,6 +120,11 @@ impl Cluster {
         self.wait(&socket.join(".s.PGSQL.5432"));
     }
 
+    /// The server's socket, for a proxy in front of it.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("socket/.s.PGSQL.5432")
+    }
+
     pub fn url(&self, database: &str) -> String {
         let socket = self.dir.path().join("socket").display().to_string().replace('/', "%2F");
         format!("postgres://postgres@{socket}/{database}")

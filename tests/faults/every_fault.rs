@@ -1,0 +1,100 @@
+//! Every kind of fault on every kind of request, one after the other.
+
+use graph_simulator::Fault;
+
+use crate::attack::{LISTS, MEMBERSHIPS, PATHS, STREAMS, failures, lies};
+use crate::life::Story;
+use crate::schedule::{Asked, Course, Step};
+use crate::seeds::history;
+use crate::support::postgres::Cluster;
+
+/// A course of which only Graph is to be feared.
+fn plain(honest: bool, everything: bool) -> Course {
+    let (tight, unruly, clock) = (false, true, false);
+    Course { seed: 27, honest, tight, everything, unruly, clock, steps: Vec::new() }
+}
+
+/// A history in which nothing but these faults happens, each for one run.
+async fn befall(
+    honest: bool,
+    asked: Asked,
+    everything: bool,
+    faults: impl IntoIterator<Item = Fault>,
+) {
+    let mut steps = Vec::new();
+    for (seed, fault) in (0..).zip(faults) {
+        let edit = Step::Edit { seed, count: 2 };
+        steps.extend([edit, Step::Fault(fault), Step::Turn(asked), Step::Heal]);
+    }
+    live(Course { steps, ..plain(honest, everything) }).await;
+}
+
+async fn live(course: Course) {
+    let story = Story::default();
+    let _told = Telling(Story::clone(&story));
+    history(&course, &mut Cluster::start(), story).await;
+}
+
+/// Tells the story if the test fails.
+struct Telling(Story);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!(
+                "{}",
+                self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).join("\n")
+            );
+        }
+    }
+}
+
+/// Every failure on a quarter of all requests, another one each time; the seeds draw the rest.
+fn failing(quarter: usize) -> impl Iterator<Item = Fault> {
+    let all =
+        failures().into_iter().flat_map(|effect| PATHS.map(|path| Fault::on(path, effect.clone())));
+    all.skip(quarter).step_by(4)
+}
+
+/// The lies on some requests.
+fn lying(paths: &[&str]) -> impl Iterator<Item = Fault> {
+    lies().into_iter().filter(|fault| paths.contains(&fault.path.as_str()))
+}
+
+#[tokio::test]
+async fn failures_of_delta_runs() {
+    befall(true, Asked::Delta, false, failing(0)).await;
+}
+
+#[tokio::test]
+async fn failures_of_full_runs() {
+    befall(true, Asked::Full, true, failing(1)).await;
+}
+
+#[tokio::test]
+async fn lies_in_rounds() {
+    befall(false, Asked::Delta, true, lying(&STREAMS)).await;
+}
+
+#[tokio::test]
+async fn lies_in_lists() {
+    befall(false, Asked::Full, false, lying(&LISTS)).await;
+}
+
+/// A known defect, with `MEMBERS_ARE_PROVED`: once it is mended this fails, and says so.
+#[tokio::test]
+#[should_panic(expected = "nobody took it away")]
+async fn lies_about_members() {
+    for everything in [false, true] {
+        befall(false, Asked::Full, everything, lying(&MEMBERSHIPS)).await;
+    }
+}
+
+/// The same, where the token that a run began with was told to show hidden members, and
+/// the one it ends with is not.
+#[tokio::test]
+#[should_panic(expected = "nobody took it away")]
+async fn a_permission_that_goes_while_a_run_reads() {
+    let steps = vec![Step::Forbid("Member.Read.Hidden"), Step::Turn(Asked::Full)];
+    live(Course { steps, ..plain(false, true) }).await;
+}

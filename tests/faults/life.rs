@@ -1,0 +1,524 @@
+//! One history: a tenant, a database, one daemon or two, and the steps that befall them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use graph_simulator::{
+    DeltaHabits, Effect, Fault, Options, Quota, Shape, Tenant, generate, random_edit,
+};
+use nexus_dirsync::daemon::{LastRun, Status};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rustix::process::Signal;
+use uuid::Uuid;
+
+use crate::chronicle::Chronicle;
+use crate::process::{Daemon, run_ids};
+use crate::proxy::{Act, Place, Proxy};
+use crate::safety::Safety;
+use crate::schedule::{Asked, Course, Step};
+use crate::stage::{Stage, free_port, guarded, until};
+use crate::support::postgres::Cluster;
+use crate::support::world::Database;
+
+/// What one run may take away where limits are tight.
+const TIGHT: u64 = 4;
+
+const NAMED: [&str; 4] = ["app-readers", "app-writers", "billing", "payments"];
+const OWNER: &str = "Ada Lovelace";
+
+const PERMISSIONS: [&str; 3] = ["User.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"];
+
+/// A signal that found nobody who leads is given again.
+const ASKED_AGAIN: Duration = Duration::from_secs(3);
+
+/// What happened so far, for whoever must understand a failure.
+pub type Story = Arc<Mutex<Vec<String>>>;
+
+/// How often what happened.
+pub type Figures = BTreeMap<String, u32>;
+
+pub struct Life<'c> {
+    pub course: &'c Course,
+    pub stage: Stage,
+    pub daemon: Daemon,
+    pub figures: Figures,
+    second: Option<Daemon>,
+    chronicle: Mutex<Chronicle>,
+    cluster: &'c mut Cluster,
+    proxy: Proxy,
+    safety: Safety,
+    story: Story,
+    began: Instant,
+    /// What a run may take away; nothing where limits are lifted.
+    allowed: Option<u64>,
+}
+
+fn tenant(course: &Course) -> Tenant {
+    let mut tenant = generate(&Shape {
+        seed: course.seed,
+        users: 30,
+        groups: 10,
+        memberships: 80,
+        nesting: 0.4,
+        odd_names: true,
+        named_groups: NAMED.map(str::to_owned).to_vec(),
+        people: vec![OWNER.to_owned()],
+        ..Shape::default()
+    });
+    let hidden = tenant.groups().nth(3).map(graph_simulator::Group::id).unwrap();
+    tenant.update_group(hidden, |group| group.visibility = Some("HiddenMembership".to_owned()));
+    tenant.forget_history();
+    tenant
+}
+
+fn options(course: &Course) -> Options {
+    let habits = if course.unruly { DeltaHabits::UNRULY } else { DeltaHabits::TIDY };
+    Options { seed: course.seed, habits, ..guarded() }
+}
+
+fn registry() -> String {
+    let product = |name: &str, groups: [&str; 2], owner: &str| {
+        format!(
+            "[[product]]\nname = {name:?}\ndescription = {name:?}\nenvironment = \"production\"\n\
+             groups = {groups:?}\n{owner}\n"
+        )
+    };
+    product("app", [NAMED[0], NAMED[1]], &format!("owner = {OWNER:?}"))
+        + &product("money", [NAMED[2], NAMED[3]], "")
+}
+
+impl<'c> Life<'c> {
+    /// A daemon that has read a whole tenant; nothing went wrong yet.
+    pub async fn begin(course: &'c Course, cluster: &'c mut Cluster, story: Story) -> Self {
+        let name = format!("seed{}", course.seed);
+        cluster.psql("postgres", &format!("CREATE DATABASE {name}"));
+        let database = Database::at(cluster.url(&name));
+        let stage = Stage::with(database, tenant(course), options(course)).await;
+        let proxy = Proxy::before(cluster.socket());
+        stage.set("database.url", &proxy.url(&name));
+        stage.set("database.lock_timeout", "1s");
+        stage.set("graph.request_timeout", "2s");
+        stage.set("graph.backoff_max", "50ms");
+        stage.set_raw("graph.pages_max", "60");
+        stage.write_registry(&registry());
+        if !course.everything {
+            stage.unset("scope.groups");
+            stage.unset("scope.users");
+        }
+        if course.tight {
+            set_limits(&stage, TIGHT, 0);
+        }
+        fs::write(stage.path("clock"), "+0").unwrap();
+        let chronicle = Mutex::new(stage.world.simulator.read(Chronicle::new));
+        let daemon = spawn(course, &stage, &stage.listen());
+        let mut life = Self {
+            course,
+            daemon,
+            figures: Figures::new(),
+            second: None,
+            chronicle,
+            cluster,
+            proxy,
+            safety: Safety::new(),
+            story,
+            began: Instant::now(),
+            allowed: course.tight.then_some(TIGHT),
+            stage,
+        };
+        life.daemon.until_serving().await;
+        let run = life.daemon.first_run().await;
+        assert_eq!(run.outcome, "applied", "nothing went wrong yet");
+        life.check().await;
+        life
+    }
+
+    /// Takes the step, whatever comes of it, and checks what must hold.
+    pub async fn take(&mut self, step: &Step) {
+        self.tell(&format!("{step:?}"));
+        *self.figures.entry(kind(step)).or_default() += 1;
+        match step {
+            Step::Edit { seed, count } => self.edit(*seed, *count),
+            Step::Link { pick } => self.link(*pick),
+            Step::Turn(asked) => self.turn(*asked).await,
+            Step::Rush { asked, seed, count } => {
+                let before = self.known().await;
+                self.daemon.signal(asked.signal());
+                self.edit(*seed, *count);
+                self.until_turned(*asked, &before).await;
+            }
+            Step::Fault(_)
+            | Step::Heal
+            | Step::Forbid(_)
+            | Step::Throttle(_)
+            | Step::Expire(_)
+            | Step::Revoke => self.meddle(step),
+            Step::Cut(place, asked) => {
+                self.proxy.arm(*place, Act::Cut);
+                self.turn(*asked).await;
+                self.proxy.release();
+            }
+            Step::Refuse(asked) => {
+                self.proxy.refuse(true);
+                self.proxy.cut();
+                self.turn(*asked).await;
+                self.proxy.refuse(false);
+            }
+            Step::RestartServer(place, asked) => self.restart_server(*place, *asked).await,
+            Step::KillAt(place, asked) => {
+                self.hold(*place, *asked).await;
+                self.daemon.kill();
+                self.proxy.release();
+                self.start().await;
+            }
+            Step::KillReading(asked) => self.kill_reading(*asked).await,
+            Step::Restart => {
+                self.daemon.signal(Signal::TERM);
+                assert_eq!(self.daemon.exit_code().await, 0, "a stop that was asked for");
+                self.start().await;
+            }
+            Step::Second { killed } => self.toggle_second(*killed).await,
+            Step::Race(asked) => {
+                let before = self.known().await;
+                self.daemons().for_each(|daemon| daemon.signal(asked.signal()));
+                self.until_turned(*asked, &before).await;
+            }
+            Step::Overtake { place, asked, waits } => self.overtake(*place, *asked, *waits).await,
+            Step::Command { full } => {
+                let told =
+                    self.stage.tell(if *full { &["sync", "--full"] } else { &["sync"] }).await;
+                assert!([0, 1, 3].contains(&told.code), "{told:?}");
+                self.tell(&format!("  exit code {}", told.code));
+            }
+            Step::Reload { page_size } => {
+                self.stage.set_raw("graph.page_size", &page_size.to_string());
+                self.reload().await;
+            }
+            Step::Misconfigure => {
+                self.stage.write_config("[nonsense]\nkey = 1\n");
+                self.daemon.signal(Signal::HUP);
+                self.daemon.until_status("the refusal", |status| status.config.reload_failed).await;
+                self.stage.write_config("");
+                self.reload().await;
+            }
+            Step::Clock(seconds) => fs::write(self.stage.path("clock"), offset(*seconds)).unwrap(),
+        }
+        if step.wakes_somebody() {
+            self.check().await;
+        }
+    }
+
+    async fn check(&mut self) {
+        let chronicle = self.chronicle.lock().unwrap().clone();
+        self.safety.check(&self.stage, &chronicle, self.allowed).await;
+    }
+
+    pub fn tell(&self, what: &str) {
+        let seconds = self.began.elapsed().as_secs_f64();
+        self.story.lock().unwrap().push(format!("{seconds:7.2} {what}"));
+    }
+
+    fn daemons(&self) -> impl Iterator<Item = &Daemon> {
+        std::iter::once(&self.daemon).chain(&self.second)
+    }
+
+    /// Each edit is a moment of its own: a run may see any of them.
+    fn edit(&self, seed: u64, count: u32) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        for _ in 0..count {
+            let told = self.stage.world.simulator.edit(|tenant| {
+                let told = random_edit(tenant, &mut rng);
+                self.chronicle.lock().unwrap().note(tenant);
+                told
+            });
+            self.tell(&format!("  {told}"));
+        }
+    }
+
+    fn link(&self, pick: usize) {
+        let mut sql = self.stage.sql();
+        let groups = sql.cells("SELECT external_id AS cell FROM aad_groups ORDER BY external_id");
+        let group = &groups[pick % groups.len()];
+        self.tell(&format!("  {group}"));
+        sql.execute(&format!(
+            "INSERT INTO products (name) VALUES ('people''s') ON CONFLICT DO NOTHING;
+             INSERT INTO product_aad_groups (product_id, aad_group_id) SELECT p.id, g.id
+               FROM products p, aad_groups g WHERE p.name = 'people''s' AND g.external_id = '{group}'
+               ON CONFLICT DO NOTHING"
+        ));
+    }
+
+    fn meddle(&mut self, step: &Step) {
+        let simulator = &self.stage.world.simulator;
+        match step {
+            Step::Fault(fault) => {
+                simulator.inject(fault.clone());
+            }
+            Step::Heal => self.heal(),
+            Step::Forbid(role) => {
+                simulator.set_roles(PERMISSIONS.into_iter().filter(|known| known != role));
+                simulator.revoke_tokens();
+            }
+            Step::Throttle(units) => simulator.set_quota(Quota::of(*units)),
+            Step::Expire(how) => simulator.expire_delta_tokens(*how),
+            Step::Revoke => simulator.revoke_tokens(),
+            _ => unreachable!("{step:?} is not Graph's"),
+        }
+        if !self.course.honest && self.safety.lied_since.is_none() {
+            self.safety.lied_since = Some(self.chronicle.lock().unwrap().now());
+        }
+    }
+
+    /// Graph does what it should.
+    pub fn heal(&self) {
+        let simulator = &self.stage.world.simulator;
+        simulator.clear_faults();
+        simulator.set_roles(PERMISSIONS);
+        simulator.set_quota(Quota::NONE);
+    }
+
+    /// Asks the daemon for a run and waits for its end.
+    async fn turn(&mut self, asked: Asked) {
+        let before = self.known().await;
+        self.daemon.signal(asked.signal());
+        self.until_turned(asked, &before).await;
+    }
+
+    /// The runs that have ended so far, of every daemon.
+    async fn known(&self) -> BTreeSet<Uuid> {
+        let mut known = BTreeSet::new();
+        for daemon in self.daemons() {
+            known.extend(run_ids(&daemon.status().await));
+        }
+        known
+    }
+
+    /// Waits until a run ended that is none of `before`, and none goes on. Whoever does not
+    /// lead drops what it is asked; so the daemon is asked again until somebody does it.
+    async fn until_turned(&mut self, asked: Asked, before: &BTreeSet<Uuid>) {
+        let asked_at = Mutex::new(Instant::now());
+        let runs = until("a run ends", async || {
+            let runs = self.idle().await?;
+            let new: Vec<LastRun> =
+                runs.into_iter().filter(|run| !before.contains(&run.run_id)).collect();
+            let mut asked_at = asked_at.lock().unwrap();
+            if new.is_empty() && asked_at.elapsed() > ASKED_AGAIN {
+                self.daemons().for_each(|daemon| daemon.signal(asked.signal()));
+                *asked_at = Instant::now();
+            }
+            (!new.is_empty()).then_some(new)
+        });
+        for run in runs.await {
+            let failure = run.failure.clone().unwrap_or_default();
+            self.tell(&format!("  {} {failure} {:?}", run.outcome, run.changes));
+            let ended = format!("run {} {failure}", run.outcome);
+            *self.figures.entry(ended.trim_end().to_owned()).or_default() += 1;
+        }
+    }
+
+    /// The last runs of every daemon, once none of them runs.
+    async fn idle(&self) -> Option<Vec<LastRun>> {
+        let mut runs = Vec::new();
+        for daemon in self.daemons() {
+            let Status { running, last, .. } = daemon.status().await;
+            if running.is_some() {
+                return None;
+            }
+            runs.extend(last.into_values());
+        }
+        Some(runs)
+    }
+
+    /// Asks for a run and waits until it stands at a place of its transaction, or is over.
+    async fn hold(&self, place: Place, asked: Asked) {
+        let before = self.known().await;
+        self.proxy.arm(place, Act::Hold);
+        self.daemon.signal(asked.signal());
+        until("a transaction is held", async || {
+            let turned = || async {
+                let runs = self.idle().await?;
+                runs.iter().any(|run| !before.contains(&run.run_id)).then_some(())
+            };
+            if self.proxy.is_holding() { Some(()) } else { turned().await }
+        })
+        .await;
+        self.tell(&format!("  held: {}", self.proxy.is_holding()));
+    }
+
+    async fn restart_server(&mut self, place: Option<Place>, asked: Asked) {
+        let before = self.known().await;
+        match place {
+            Some(place) => self.hold(place, asked).await,
+            None => self.daemon.signal(asked.signal()),
+        }
+        self.cluster.stop();
+        self.proxy.release();
+        self.cluster.restart();
+        self.until_turned(asked, &before).await;
+    }
+
+    async fn kill_reading(&mut self, asked: Asked) {
+        let fault = Fault::on("/v1.0/", Effect::Hang).once();
+        let fault = self.stage.world.simulator.inject(fault);
+        self.daemon.signal(asked.signal());
+        self.daemon
+            .until_status("it reads", |status| status.running.is_some() || !status.leader)
+            .await;
+        self.daemon.kill();
+        self.stage.world.simulator.clear_fault(fault);
+        self.start().await;
+    }
+
+    /// A run stands in its transaction while others are asked. They either come to its end
+    /// before they give up, or they do not.
+    async fn overtake(&mut self, place: Place, asked: Asked, waits: bool) {
+        let before = self.known().await;
+        self.hold(place, asked).await;
+        let mut other = self.stage.begin(&["sync"]);
+        if let Some(second) = &self.second {
+            second.signal(asked.signal());
+        }
+        let mut sql = self.stage.sql();
+        let blocked = "SELECT 'one' AS cell FROM pg_stat_activity \
+                       WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        until("it waits, or ends", async || {
+            let waits = waits && sql.finds(blocked);
+            (waits || !other.is_running()).then_some(())
+        })
+        .await;
+        self.proxy.release();
+        let code = other.exit_code().await;
+        self.tell(&format!("  the command ended with {code}"));
+        self.until_turned(asked, &before).await;
+    }
+
+    async fn toggle_second(&mut self, killed: bool) {
+        match self.second.take() {
+            Some(mut second) if killed => second.kill(),
+            Some(mut second) => {
+                second.signal(Signal::TERM);
+                assert_eq!(second.exit_code().await, 0, "a stop that was asked for");
+            }
+            None => {
+                let listen = format!("127.0.0.1:{}", free_port());
+                let second = spawn(self.course, &self.stage, &listen);
+                second.until_serving().await;
+                self.second = Some(second);
+            }
+        }
+    }
+
+    /// A new process, up to the end of its first run, or until it stands by.
+    async fn start(&mut self) {
+        self.daemon = spawn(self.course, &self.stage, &self.stage.listen());
+        self.daemon.until_serving().await;
+        let stands_by = self.second.is_some();
+        let begun = |status: &Status| {
+            let ran = status.running.is_none() && !status.last.is_empty();
+            ran || (stands_by && !status.leader)
+        };
+        let status = self.daemon.until_status("its first run ends", begun).await;
+        for run in status.last.values() {
+            self.tell(&format!("  at start: {} {:?}", run.outcome, run.failure));
+        }
+    }
+
+    async fn reload(&self) {
+        for daemon in self.daemons() {
+            let before = daemon.status().await.config.loaded_at;
+            daemon.signal(Signal::HUP);
+            daemon.until_status("the reload", |status| status.config.loaded_at != before).await;
+        }
+    }
+
+    /// Nothing goes wrong any more: one daemon, the true time, patience, no limits.
+    pub async fn calm(&mut self) {
+        self.tell("calm");
+        self.heal();
+        self.proxy.release();
+        if let Some(mut second) = self.second.take() {
+            second.kill();
+        }
+        fs::write(self.stage.path("clock"), "+0").unwrap();
+        self.stage.set("graph.request_timeout", "30s");
+        self.approve_all().await;
+        // The daemon that is left may have to notice that it leads now.
+        self.daemon.until_status("it leads", |status| status.leader).await;
+    }
+
+    /// Lets everything through that is held: by limits that nothing passes.
+    async fn approve_all(&mut self) {
+        self.allowed = None;
+        set_limits(&self.stage, 1_000_000, 1_000_000);
+        self.reload().await;
+    }
+
+    /// Asks for a run that must do what it should.
+    pub async fn good_turn(&mut self, asked: Asked) -> LastRun {
+        let run = self.daemon.turn(asked.signal()).await;
+        self.tell(&format!("good {asked:?}: {} {:?} {:?}", run.outcome, run.failure, run.changes));
+        self.check().await;
+        run
+    }
+
+    /// Stops the daemon and takes the database away.
+    pub async fn end(mut self) -> Figures {
+        self.daemon.signal(Signal::TERM);
+        assert_eq!(self.daemon.exit_code().await, 0, "a stop that was asked for");
+        let Self { course, stage, proxy, cluster, figures, .. } = self;
+        drop(proxy);
+        drop(stage);
+        cluster.psql("postgres", &format!("DROP DATABASE seed{} WITH (FORCE)", course.seed));
+        figures
+    }
+}
+
+fn set_limits(stage: &Stage, max: u64, floor: u64) {
+    for unit in ["users", "groups", "memberships"] {
+        stage.set_raw(&format!("guard.{unit}_max"), &max.to_string());
+        stage.set_raw(&format!("guard.{unit}_percent"), "100");
+    }
+    stage.set_raw("guard.floor", &floor.to_string());
+}
+
+fn spawn(course: &Course, stage: &Stage, listen: &str) -> Daemon {
+    let clock = stage.path("clock").display().to_string();
+    match faketime() {
+        Some(library) if course.clock => stage.spawn_at(
+            listen,
+            &[
+                ("LD_PRELOAD", library),
+                ("FAKETIME_TIMESTAMP_FILE", &clock),
+                ("FAKETIME_NO_CACHE", "1"),
+                // Only what the clock on the wall says, not how fast time goes by.
+                ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+                ("DONT_FAKE_MONOTONIC", "1"),
+            ],
+        ),
+        _ => stage.spawn_at(listen, &[]),
+    }
+}
+
+/// Debian's library that lies to a process about the time, if it is installed.
+pub fn faketime() -> Option<&'static str> {
+    const PLACES: [&str; 3] = [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/faketime/libfaketimeMT.so.1",
+    ];
+    PLACES.into_iter().find(|place| Path::new(place).exists())
+}
+
+fn offset(seconds: i64) -> String {
+    format!("{seconds:+}s")
+}
+
+/// The step's name, for figures.
+fn kind(step: &Step) -> String {
+    let told = format!("{step:?}");
+    let end = told.find([' ', '(']).unwrap_or(told.len());
+    told[..end].to_owned()
+}
