@@ -14,6 +14,7 @@ mod model;
 mod people;
 mod registry;
 mod removal;
+mod replica;
 mod schema;
 mod scope;
 mod takeover;
