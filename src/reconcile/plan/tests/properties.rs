@@ -8,7 +8,7 @@ use super::furnished::furnished;
 use super::model::{Platform, Reach};
 use super::script::id;
 use super::tenants::{Addresses, Event, Tenant, events, settled};
-use crate::directory::{MemberKind, ObjectId};
+use crate::directory::{Member, MemberKind, Members, ObjectId};
 use crate::reconcile::fold::{Admission, Part, Scope, fold};
 use crate::reconcile::guard::{Limit, Limits, decide};
 use crate::reconcile::plan::{Plan, Withhold, lines, plan};
@@ -265,6 +265,41 @@ proptest! {
         prop_assert!(platform.identities.values().all(|row| row.state() != State::Removed));
     }
 
+    /// Nor does whatever part of it arrived: some objects, in any mixture with lists that
+    /// failed and with joins that a round brought.
+    #[test]
+    fn a_part_of_a_read_removes_nothing_whatever_it_contains(
+        platform in furnished(),
+        base in settled(),
+        history in events(Addresses::Apart, 12),
+        arrived in any::<u16>(),
+        joins in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..6),
+        reach in prop::sample::select(vec![Reach::Full, Reach::Delta]),
+    ) {
+        let (mut platform, mut tenant) = begun(platform, &base);
+        for event in &history {
+            tenant.happen(event);
+        }
+        let mut part = tenant.glimpse();
+        let mut bits = (0..16).cycle().map(|bit| arrived & (1 << bit) != 0);
+        let mut came = || bits.next().unwrap_or_default();
+        part.users.retain(|_, _| came());
+        part.groups.retain(|_, _| came());
+        part.failed.retain(|_| came());
+        let (users, groups): (Vec<_>, Vec<_>) =
+            (platform.observed.users.keys().collect(), platform.observed.groups.keys().collect());
+        for (group, user) in &joins {
+            let member = Member { id: **user.get(&users), kind: MemberKind::User };
+            let changes = Members::Changes(BTreeMap::from([(member, true)]));
+            part.members.insert(**group.get(&groups), changes);
+        }
+        tell(&mut platform, part);
+        let before = platform.clone();
+        run(&mut platform, reach, Withhold::Nothing);
+        assert_nothing_taken(&before, &platform, true);
+        prop_assert!(platform.identities.values().all(|row| row.state() != State::Removed));
+    }
+
     /// A held plan still gives all that the whole plan gives, and time releases nothing:
     /// once let through, everything is as if it had never been held.
     #[test]
@@ -312,6 +347,27 @@ proptest! {
         let counted = crate::reconcile::guard::count(&planned);
         prop_assert!(counted.users <= max && counted.groups <= max && counted.memberships <= max);
         prop_assert_eq!(trips.is_empty(), planned.withheld.is_empty());
+    }
+
+    /// A guard that allows more holds no more, whatever else was decided.
+    #[test]
+    fn higher_limits_hold_no_more(
+        platform in furnished(),
+        base in settled(),
+        history in events(Addresses::Apart, 12),
+        (low, more) in (0..4_u64, 0..4_u64),
+    ) {
+        let (mut platform, mut tenant) = begun(platform, &base);
+        in_one_go(&mut platform, &mut tenant, &history);
+        let totals = Totals { users: 100, groups: 100, memberships: 100 };
+        let world = platform.world(Reach::Full);
+        let held = |max| {
+            let limit = Limit { max, percent: 100.0 };
+            let limits = Limits { users: limit, groups: limit, memberships: limit, floor: 100 };
+            decide(&world, &platform.policy, &limits, totals).0.withheld
+        };
+        let (of_high, of_low) = (held(low + more), held(low));
+        prop_assert!(of_high.is_subset(&of_low), "{:?} {:?}", of_high, of_low);
     }
 
     /// Same input, same plan; and the order in which rows were loaded is no input.
