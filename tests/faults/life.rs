@@ -1,10 +1,12 @@
 //! One history: a tenant, a database, one daemon or two, and the steps that befall them.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod processes;
+mod turns;
+
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use graph_simulator::{
     DeltaHabits, Effect, Fault, Options, Quota, Shape, Tenant, generate, random_edit,
@@ -13,16 +15,17 @@ use nexus_dirsync::daemon::{LastRun, Status};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
-use uuid::Uuid;
 
 use crate::chronicle::Chronicle;
 use crate::process::{Daemon, run_ids};
 use crate::proxy::{Act, Place, Proxy};
 use crate::safety::Safety;
 use crate::schedule::{Asked, Course, Step};
-use crate::stage::{Stage, free_port, guarded, until};
+use crate::stage::{Stage, guarded, until};
 use crate::support::postgres::Cluster;
 use crate::support::world::Database;
+pub use processes::faketime;
+use processes::{offset, spawn};
 
 /// What one run may take away where limits are tight.
 const TIGHT: u64 = 4;
@@ -31,9 +34,6 @@ const NAMED: [&str; 4] = ["app-readers", "app-writers", "billing", "payments"];
 const OWNER: &str = "Ada Lovelace";
 
 const PERMISSIONS: [&str; 3] = ["User.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"];
-
-/// A signal that found nobody who leads is given again.
-const ASKED_AGAIN: Duration = Duration::from_secs(3);
 
 /// What happened so far, for whoever must understand a failure.
 pub type Story = Arc<Mutex<Vec<String>>>;
@@ -280,74 +280,6 @@ impl<'c> Life<'c> {
         simulator.set_quota(Quota::NONE);
     }
 
-    /// Asks the daemon for a run and waits for its end.
-    async fn turn(&mut self, asked: Asked) {
-        let before = self.known().await;
-        self.daemon.signal(asked.signal());
-        self.until_turned(asked, &before).await;
-    }
-
-    /// The runs that have ended so far, of every daemon.
-    async fn known(&self) -> BTreeSet<Uuid> {
-        let mut known = BTreeSet::new();
-        for daemon in self.daemons() {
-            known.extend(run_ids(&daemon.status().await));
-        }
-        known
-    }
-
-    /// Waits until a run ended that is none of `before`, and none goes on. Whoever does not
-    /// lead drops what it is asked; so the daemon is asked again until somebody does it.
-    async fn until_turned(&mut self, asked: Asked, before: &BTreeSet<Uuid>) {
-        let asked_at = Mutex::new(Instant::now());
-        let runs = until("a run ends", async || {
-            let runs = self.idle().await?;
-            let new: Vec<LastRun> =
-                runs.into_iter().filter(|run| !before.contains(&run.run_id)).collect();
-            let mut asked_at = asked_at.lock().unwrap();
-            if new.is_empty() && asked_at.elapsed() > ASKED_AGAIN {
-                self.daemons().for_each(|daemon| daemon.signal(asked.signal()));
-                *asked_at = Instant::now();
-            }
-            (!new.is_empty()).then_some(new)
-        });
-        for run in runs.await {
-            let failure = run.failure.clone().unwrap_or_default();
-            self.tell(&format!("  {} {failure} {:?}", run.outcome, run.changes));
-            let ended = format!("run {} {failure}", run.outcome);
-            *self.figures.entry(ended.trim_end().to_owned()).or_default() += 1;
-        }
-    }
-
-    /// The last runs of every daemon, once none of them runs.
-    async fn idle(&self) -> Option<Vec<LastRun>> {
-        let mut runs = Vec::new();
-        for daemon in self.daemons() {
-            let Status { running, last, .. } = daemon.status().await;
-            if running.is_some() {
-                return None;
-            }
-            runs.extend(last.into_values());
-        }
-        Some(runs)
-    }
-
-    /// Asks for a run and waits until it stands at a place of its transaction, or is over.
-    async fn hold(&self, place: Place, asked: Asked) {
-        let before = self.known().await;
-        self.proxy.arm(place, Act::Hold);
-        self.daemon.signal(asked.signal());
-        until("a transaction is held", async || {
-            let turned = || async {
-                let runs = self.idle().await?;
-                runs.iter().any(|run| !before.contains(&run.run_id)).then_some(())
-            };
-            if self.proxy.is_holding() { Some(()) } else { turned().await }
-        })
-        .await;
-        self.tell(&format!("  held: {}", self.proxy.is_holding()));
-    }
-
     async fn restart_server(&mut self, place: Option<Place>, asked: Asked) {
         let before = self.known().await;
         match place {
@@ -361,12 +293,16 @@ impl<'c> Life<'c> {
     }
 
     async fn kill_reading(&mut self, asked: Asked) {
+        let before = self.known().await;
         let fault = Fault::on("/v1.0/", Effect::Hang).once();
         let fault = self.stage.world.simulator.inject(fault);
         self.daemon.signal(asked.signal());
-        self.daemon
-            .until_status("it reads", |status| status.running.is_some() || !status.leader)
-            .await;
+        // Where Graph refuses everything it is over before anybody could look.
+        let reads = |status: &Status| {
+            let is_over = run_ids(status).difference(&before).next().is_some();
+            status.running.is_some() || is_over || !status.leader
+        };
+        self.daemon.until_status("it reads", reads).await;
         self.daemon.kill();
         self.stage.world.simulator.clear_fault(fault);
         self.start().await;
@@ -393,45 +329,6 @@ impl<'c> Life<'c> {
         let code = other.exit_code().await;
         self.tell(&format!("  the command ended with {code}"));
         self.until_turned(asked, &before).await;
-    }
-
-    async fn toggle_second(&mut self, killed: bool) {
-        match self.second.take() {
-            Some(mut second) if killed => second.kill(),
-            Some(mut second) => {
-                second.signal(Signal::TERM);
-                assert_eq!(second.exit_code().await, 0, "a stop that was asked for");
-            }
-            None => {
-                let listen = format!("127.0.0.1:{}", free_port());
-                let second = spawn(self.course, &self.stage, &listen);
-                second.until_serving().await;
-                self.second = Some(second);
-            }
-        }
-    }
-
-    /// A new process, up to the end of its first run, or until it stands by.
-    async fn start(&mut self) {
-        self.daemon = spawn(self.course, &self.stage, &self.stage.listen());
-        self.daemon.until_serving().await;
-        let stands_by = self.second.is_some();
-        let begun = |status: &Status| {
-            let ran = status.running.is_none() && !status.last.is_empty();
-            ran || (stands_by && !status.leader)
-        };
-        let status = self.daemon.until_status("its first run ends", begun).await;
-        for run in status.last.values() {
-            self.tell(&format!("  at start: {} {:?}", run.outcome, run.failure));
-        }
-    }
-
-    async fn reload(&self) {
-        for daemon in self.daemons() {
-            let before = daemon.status().await.config.loaded_at;
-            daemon.signal(Signal::HUP);
-            daemon.until_status("the reload", |status| status.config.loaded_at != before).await;
-        }
     }
 
     /// Nothing goes wrong any more: one daemon, the true time, patience, no limits.
@@ -482,38 +379,6 @@ fn set_limits(stage: &Stage, max: u64, floor: u64) {
         stage.set_raw(&format!("guard.{unit}_percent"), "100");
     }
     stage.set_raw("guard.floor", &floor.to_string());
-}
-
-fn spawn(course: &Course, stage: &Stage, listen: &str) -> Daemon {
-    let clock = stage.path("clock").display().to_string();
-    match faketime() {
-        Some(library) if course.clock => stage.spawn_at(
-            listen,
-            &[
-                ("LD_PRELOAD", library),
-                ("FAKETIME_TIMESTAMP_FILE", &clock),
-                ("FAKETIME_NO_CACHE", "1"),
-                // Only what the clock on the wall says, not how fast time goes by.
-                ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-                ("DONT_FAKE_MONOTONIC", "1"),
-            ],
-        ),
-        _ => stage.spawn_at(listen, &[]),
-    }
-}
-
-/// Debian's library that lies to a process about the time, if it is installed.
-pub fn faketime() -> Option<&'static str> {
-    const PLACES: [&str; 3] = [
-        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-        "/usr/lib/faketime/libfaketimeMT.so.1",
-    ];
-    PLACES.into_iter().find(|place| Path::new(place).exists())
-}
-
-fn offset(seconds: i64) -> String {
-    format!("{seconds:+}s")
 }
 
 /// The step's name, for figures.

@@ -34,6 +34,7 @@ fn seeds() -> Vec<u64> {
 /// What became of many histories.
 #[derive(Default)]
 struct Outcome {
+    lived: usize,
     figures: Figures,
     failed: BTreeMap<u64, String>,
 }
@@ -71,6 +72,10 @@ fn live_all(seeds: &[u64]) -> Outcome {
                     while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let lived = live(*seed, &mut cluster);
                         let mut outcome = outcome.lock().unwrap();
+                        outcome.lived += 1;
+                        if outcome.lived.is_multiple_of(50) {
+                            println!("{} of {} seeds", outcome.lived, seeds.len());
+                        }
                         match lived {
                             Ok(figures) => {
                                 for (what, count) in figures {
