@@ -1,6 +1,6 @@
 //! Every kind of fault on every kind of request, one after the other.
 
-use graph_simulator::Fault;
+use graph_simulator::{Effect, Fault};
 
 use crate::attack::{LISTS, MEMBERSHIPS, PATHS, STREAMS, failures, lies};
 use crate::life::Story;
@@ -97,4 +97,17 @@ async fn lies_about_members() {
 async fn a_permission_that_goes_while_a_run_reads() {
     let steps = vec![Step::Forbid("Member.Read.Hidden"), Step::Turn(Asked::Full)];
     live(Course { steps, ..plain(false, true) }).await;
+}
+
+/// What a cursor that is ahead of the data looks like: the checks see it.
+#[tokio::test]
+#[should_panic(expected = "a full run found what deltas missed")]
+async fn a_change_that_deltas_missed_is_noticed() {
+    let steps = vec![
+        Step::Edit { seed: 1, count: 8 },
+        Step::Fault(Fault::on("deltatoken", Effect::EmptyOk)),
+        Step::Turn(Asked::Delta),
+        Step::Heal,
+    ];
+    live(Course { steps, ..plain(true, true) }).await;
 }
