@@ -4,14 +4,15 @@ use graph_simulator::{Effect, Fault};
 
 use crate::attack::{LISTS, MEMBERSHIPS, PATHS, STREAMS, failures, lies};
 use crate::life::Story;
-use crate::schedule::{Asked, Course, Step};
+use crate::schedule::{Asked, Course, Debut, Step};
 use crate::seeds::history;
 use crate::support::postgres::Cluster;
 
 /// A course of which only Graph is to be feared.
 fn plain(honest: bool, everything: bool) -> Course {
     let (tight, unruly, clock) = (false, true, false);
-    Course { seed: 27, honest, tight, everything, unruly, clock, steps: Vec::new() }
+    let debut = Debut::Calm;
+    Course { seed: 27, honest, tight, everything, unruly, clock, debut, steps: Vec::new() }
 }
 
 /// A history in which nothing but these faults happens, each for one run.

@@ -1,5 +1,6 @@
 //! One history: a tenant, a database, one daemon or two, and the steps that befall them.
 
+mod debut;
 mod processes;
 mod turns;
 
@@ -92,7 +93,7 @@ fn registry() -> String {
 }
 
 impl<'c> Life<'c> {
-    /// A daemon that has read a whole tenant; nothing went wrong yet.
+    /// A daemon that has read a whole tenant, perhaps not at once.
     pub async fn begin(course: &'c Course, cluster: &'c mut Cluster, story: Story) -> Self {
         let name = format!("seed{}", course.seed);
         cluster.psql("postgres", &format!("CREATE DATABASE {name}"));
@@ -114,6 +115,7 @@ impl<'c> Life<'c> {
         }
         fs::write(stage.path("clock"), "+0").unwrap();
         let chronicle = Mutex::new(stage.world.simulator.read(Chronicle::new));
+        debut::prepare(course, &stage, &proxy);
         let daemon = spawn(course, &stage, &stage.listen());
         let mut life = Self {
             course,
@@ -129,10 +131,7 @@ impl<'c> Life<'c> {
             allowed: course.tight.then_some(TIGHT),
             stage,
         };
-        life.daemon.until_serving().await;
-        let run = life.daemon.first_run().await;
-        assert_eq!(run.outcome, "applied", "nothing went wrong yet");
-        life.check().await;
+        life.debut().await;
         life
     }
 

@@ -136,17 +136,12 @@ impl Truth {
             let stored = decided.members.get(&ObjectId::new(*group)).into_iter().flatten();
             let stored: BTreeSet<Uuid> = stored.map(|id| id.uuid()).collect();
             let people = tenant.effective_users(*group);
-            // Lists do not show who is deleted, so a group that enters the scope may lack him
-            // until he is back.
-            let expected =
-                people.iter().filter(|id| self.users.contains_key(id) && tenant.is_live(**id));
-            for user in expected.filter(|id| !stored.contains(id)) {
-                told.push(format!("member {user} of {group}: only in the tenant"));
-            }
-            // Whoever is gone for good gets nothing by it, and leaves with the purge: a round
-            // that was lost may have been the only one to tell of the membership's end.
-            for user in stored.difference(&people).filter(|id| tenant.user(**id).is_some()) {
-                told.push(format!("member {user} of {group}: only in the database"));
+            // Of whoever is deleted no list tells, only rounds, and those may have been lost:
+            // his memberships are read when he is back, and give him nothing until then.
+            let is_there = |id: &&Uuid| self.users.contains_key(*id) && tenant.is_live(**id);
+            for user in people.symmetric_difference(&stored).filter(is_there) {
+                let only = if stored.contains(user) { "database" } else { "tenant" };
+                told.push(format!("member {user} of {group}: only in the {only}"));
             }
         }
     }
@@ -167,8 +162,8 @@ impl Truth {
         let over_groups: BTreeSet<Path> =
             seen.iter().filter(|(_, _, group)| group.is_some()).cloned().collect();
         for path in expected.symmetric_difference(&over_groups) {
-            let where_ = if over_groups.contains(path) { "view" } else { "tenant" };
-            told.push(format!("path {path:?}: only in the {where_}"));
+            let only = if over_groups.contains(path) { "view" } else { "tenant" };
+            told.push(format!("path {path:?}: only in the {only}"));
         }
     }
 }

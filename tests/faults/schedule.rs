@@ -94,6 +94,30 @@ impl Step {
     }
 }
 
+/// What the first run meets, of which everything is new.
+#[derive(Clone, Debug)]
+pub enum Debut {
+    /// Nothing.
+    Calm,
+    /// Graph fails.
+    Fault(Fault),
+    /// The connection to the database breaks there.
+    Cut(Place),
+    /// `kill -9` there; then a new process.
+    Kill(Place),
+}
+
+impl Debut {
+    fn draw(rng: &mut ChaCha8Rng) -> Self {
+        match rng.random_range(0..6) {
+            0 => Self::Fault(attack::failure(rng)),
+            1 => Self::Cut(place(rng)),
+            2 => Self::Kill(place(rng)),
+            _ => Self::Calm,
+        }
+    }
+}
+
 /// One history.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "five coins that the seed tosses, none a state")]
@@ -110,6 +134,7 @@ pub struct Course {
     pub unruly: bool,
     /// The daemon's clock is ours to move.
     pub clock: bool,
+    pub debut: Debut,
     pub steps: Vec<Step>,
 }
 
@@ -125,6 +150,7 @@ impl Course {
             everything: rng.random_bool(0.5),
             unruly: rng.random_bool(0.5),
             clock: rng.random_bool(0.25),
+            debut: Debut::draw(&mut ChaCha8Rng::seed_from_u64(!seed)),
             steps: Vec::new(),
         };
         while course.steps.len() < STEPS {

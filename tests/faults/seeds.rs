@@ -134,7 +134,7 @@ fn live(seed: u64, cluster: &mut Option<Cluster>) -> Result<Figures, String> {
 
 /// A history: things go wrong, then they do not any more.
 pub async fn history(course: &Course, cluster: &mut Cluster, story: Story) -> Figures {
-    let Course { seed, honest, tight, everything, unruly, clock, steps } = course;
+    let Course { seed, honest, tight, everything, unruly, clock, debut: _, steps } = course;
     story.lock().unwrap().push(format!(
         "seed {seed}: honest {honest}, tight {tight}, everything {everything}, unruly {unruly}, clock {clock}"
     ));
