@@ -8,7 +8,7 @@ use super::furnished::furnished;
 use super::model::{Platform, Reach};
 use super::script::id;
 use super::tenants::{Addresses, Event, Tenant, events, settled};
-use crate::directory::{Member, MemberKind, Members, ObjectId};
+use crate::directory::{MemberKind, ObjectId};
 use crate::reconcile::fold::{Admission, Part, Scope, fold};
 use crate::reconcile::guard::{Limit, Limits, decide};
 use crate::reconcile::plan::{Plan, Withhold, lines, plan};
@@ -259,41 +259,6 @@ proptest! {
             tenant.happen(event);
         }
         tell(&mut platform, tenant.glimpse());
-        let before = platform.clone();
-        run(&mut platform, reach, Withhold::Nothing);
-        assert_nothing_taken(&before, &platform, true);
-        prop_assert!(platform.identities.values().all(|row| row.state() != State::Removed));
-    }
-
-    /// Nor does whatever part of it arrived: some objects, in any mixture with lists that
-    /// failed and with joins that a round brought.
-    #[test]
-    fn a_part_of_a_read_removes_nothing_whatever_it_contains(
-        platform in furnished(),
-        base in settled(),
-        history in events(Addresses::Apart, 12),
-        arrived in any::<u16>(),
-        joins in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..6),
-        reach in prop::sample::select(vec![Reach::Full, Reach::Delta]),
-    ) {
-        let (mut platform, mut tenant) = begun(platform, &base);
-        for event in &history {
-            tenant.happen(event);
-        }
-        let mut part = tenant.glimpse();
-        let mut bits = (0..16).cycle().map(|bit| arrived & (1 << bit) != 0);
-        let mut came = || bits.next().unwrap_or_default();
-        part.users.retain(|_, _| came());
-        part.groups.retain(|_, _| came());
-        part.failed.retain(|_| came());
-        let (users, groups): (Vec<_>, Vec<_>) =
-            (platform.observed.users.keys().collect(), platform.observed.groups.keys().collect());
-        for (group, user) in &joins {
-            let member = Member { id: **user.get(&users), kind: MemberKind::User };
-            let changes = Members::Changes(BTreeMap::from([(member, true)]));
-            part.members.insert(**group.get(&groups), changes);
-        }
-        tell(&mut platform, part);
         let before = platform.clone();
         run(&mut platform, reach, Withhold::Nothing);
         assert_nothing_taken(&before, &platform, true);
