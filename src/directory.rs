@@ -4,11 +4,15 @@
 //! read (`graph`), stored (`store`) or decided upon (`reconcile`): no serde, no
 //! diesel, no clock.
 
+pub mod proof;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
+
+use self::proof::{Changes, Departure, Grave, Whole};
 
 /// The immutable id of a directory object: the only identity there is.
 ///
@@ -125,7 +129,7 @@ pub enum Seen<T> {
     /// It exists and these are its properties.
     Present(T),
     /// It is gone, and this is how we know.
-    Gone(Tombstone, Evidence),
+    Gone(Grave),
 }
 
 /// The kinds of member that can give a person access. Devices, service
@@ -150,11 +154,25 @@ pub struct Member {
 /// What an observation says about the direct members of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Members {
-    /// The whole list, read to its end: who is not in it is no member, except
-    /// soft-deleted users, whom lists leave out although they stay members.
-    Complete(BTreeSet<Member>),
-    /// Only what moved: `true` for joined, `false` for left.
-    Changes(BTreeMap<Member, bool>),
+    /// The whole list, read to its end: who is in it is a member. Who is not may have left,
+    /// may be soft-deleted and a member still, or may have been overlooked.
+    Complete {
+        /// The list.
+        list: Whole<BTreeSet<Member>>,
+        /// Who is known to have left: the list and a second look both say so.
+        left: BTreeMap<Member, Departure>,
+    },
+    /// Only what moved.
+    Changes(Changes),
+}
+
+/// All direct groups of one object, as it says itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupsOf {
+    /// The list.
+    pub list: Whole<BTreeSet<ObjectId>>,
+    /// Groups that it is known to have left: this list and a second look both say so.
+    pub left: BTreeMap<ObjectId, Departure>,
 }
 
 /// Graph's opaque URL for "what changed since". Sent back verbatim, never parsed

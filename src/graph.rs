@@ -37,8 +37,8 @@ use tokio::sync::Semaphore;
 
 pub use self::delta::{GroupsRound, QUERY_FINGERPRINT, Round};
 pub use self::error::{Error, Rejection};
-pub use self::lookup::{GoneSince, ObjectKind};
-pub use self::members::{Detail, Lookup, MemberList, MemberLists};
+pub use self::lookup::{GoneSince, ObjectKind, Verdict};
+pub use self::members::{Detail, Lookup, MemberList, MemberLists, MemberOf};
 pub use self::observe::{Answer, Endpoint, Observer, Tally};
 pub use self::probe::Counted;
 pub use self::settings::{IdentityKind, IdentitySettings, SecretSource, Settings};
@@ -121,6 +121,8 @@ mod tests {
         assert_send(directory.members(&[], Detail::Facts));
         assert_send(directory.groups_of(&[]));
         assert_send(directory.users_by_id(&[]));
+        assert_send(directory.confirm_users(&[], 0));
+        assert_send(directory.confirm_groups(&[], 0));
         assert_send(directory.groups_by_id(&[]));
         assert_send(directory.groups_by_name(&[]));
         assert_send(directory.gone_since(&[], ObjectKind::User));

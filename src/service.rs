@@ -129,6 +129,7 @@ pub fn sync_settings(config: &Config) -> Result<Settings, Error> {
         retention: config.removal.retention,
         clock_skew_max: config.removal.clock_skew_max,
         findings_retention: config.findings.retention,
+        confirmations_max: as_usize(config.removal.confirmations_max),
     })
 }
 

@@ -59,6 +59,8 @@ pub struct Settings {
     pub clock_skew_max: Duration,
     /// How long resolved findings and old runs are kept.
     pub findings_retention: Duration,
+    /// At most so many removals that lists suggest are confirmed in one run.
+    pub confirmations_max: usize,
 }
 
 impl Settings {
@@ -182,6 +184,7 @@ impl Sync {
             outcome,
             changes: BTreeMap::new(),
             drift: 0,
+            refuted: 0,
             withheld: crate::reconcile::report::Removals::default(),
             totals: None,
             reading: crate::reconcile::report::Reading::default(),

@@ -70,6 +70,7 @@ fn report(request: Request, outcome: Outcome, failure: Option<String>) -> Report
         outcome,
         changes: BTreeMap::new(),
         drift: 0,
+        refuted: 0,
         withheld: Removals::default(),
         totals: None,
         reading: Reading::default(),

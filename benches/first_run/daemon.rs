@@ -145,6 +145,7 @@ fn settings(task: &Task) -> Settings {
         retention: 30 * DAY,
         clock_skew_max: Duration::from_hours(1),
         findings_retention: 90 * DAY,
+        confirmations_max: 5000,
     }
 }
 

@@ -234,6 +234,8 @@ pub struct Removal {
     pub retention: Duration,
     /// How far clocks may disagree.
     pub clock_skew_max: Duration,
+    /// How many removals by absence one run may confirm.
+    pub confirmations_max: u32,
 }
 
 impl Removal {
@@ -241,6 +243,7 @@ impl Removal {
         Self {
             retention: from.get("removal.retention", duration(SECOND..=3650 * DAY)),
             clock_skew_max: from.get("removal.clock_skew_max", duration(SECOND..=DAY)),
+            confirmations_max: from.get("removal.confirmations_max", whole(0..=1_000_000)),
         }
     }
 }

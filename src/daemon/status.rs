@@ -73,6 +73,8 @@ pub struct LastRun {
     pub changes: BTreeMap<String, u64>,
     /// Differences that delta runs had missed.
     pub drift: u64,
+    /// Removals that lists suggested and a second look refuted.
+    pub refuted: u64,
     /// The kind of failure, if it failed.
     pub failure: Option<String>,
 }
@@ -158,6 +160,7 @@ impl From<&Report> for LastRun {
             finished_at: report.finished_at,
             changes: report.changes.iter().map(change).collect(),
             drift: report.drift,
+            refuted: report.refuted,
             failure: report.failure.as_ref().map(|failure| failure.kind.to_owned()),
         }
     }

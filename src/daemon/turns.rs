@@ -187,13 +187,13 @@ fn stand_by(request: Request) {
 /// The one line about a run: ids and counts.
 fn log(report: &Report) {
     use crate::reconcile::report::Outcome;
-    let Report { run_id, mode, trigger, outcome, drift, withheld, reading, .. } = report;
+    let Report { run_id, mode, trigger, outcome, drift, refuted, withheld, reading, .. } = report;
     let seconds = (report.finished_at - report.started_at).as_seconds_f64();
     macro_rules! line {
         ($level:ident, $($failure:tt)*) => {
             tracing::$level!(
                 run.id = %run_id, %mode, %trigger, %outcome, seconds,
-                changes = report.changes_total(), drift, withheld = withheld.total(),
+                changes = report.changes_total(), drift, refuted, withheld = withheld.total(),
                 findings = report.findings.values().sum::<u64>(),
                 requests = reading.requests, retries = reading.retries,
                 $($failure)*

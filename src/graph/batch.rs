@@ -11,10 +11,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::directory::proof::Receipt;
+
 use super::client::{Client, Flaw, Setback, parse, rejected};
 use super::error::{Error, Rejection};
 use super::observe::{Answer, Endpoint};
-use super::transport::Call;
+use super::transport::{Call, receipt};
 use super::wire;
 
 #[derive(Serialize)]
@@ -57,6 +59,13 @@ impl Response<'_> {
     }
 }
 
+/// The answer to one item, of a good status.
+pub(super) struct Item<'a> {
+    pub(super) status: u16,
+    pub(super) body: &'a [u8],
+    pub(super) receipt: Receipt,
+}
+
 /// What became of one item.
 enum Outcome<T> {
     Done(Result<T, Error>),
@@ -73,7 +82,7 @@ impl Client {
         &self,
         endpoint: Endpoint,
         paths: &[String],
-        read: impl Fn(&[u8]) -> Result<T, Flaw> + Send + Sync,
+        read: impl Fn(&Item<'_>) -> Result<T, Flaw> + Send + Sync,
     ) -> Result<Vec<Result<T, Error>>, Error> {
         let read = &read;
         let size = self.settings.batch_size;
@@ -97,7 +106,7 @@ impl Client {
         &self,
         endpoint: Endpoint,
         paths: &[String],
-        read: &(impl Fn(&[u8]) -> Result<T, Flaw> + Sync),
+        read: &(impl Fn(&Item<'_>) -> Result<T, Flaw> + Sync),
     ) -> Result<Vec<Result<T, Error>>, Error> {
         let mut done: Vec<Option<Result<T, Error>>> = paths.iter().map(|_| None).collect();
         let mut attempts = 0;
@@ -158,7 +167,7 @@ impl Client {
         endpoint: Endpoint,
         paths: &[String],
         open: &[usize],
-        read: &(impl Fn(&[u8]) -> Result<T, Flaw> + Sync),
+        read: &(impl Fn(&Item<'_>) -> Result<T, Flaw> + Sync),
     ) -> Result<Vec<(usize, Outcome<T>)>, Error> {
         let requests = open
             .iter()
@@ -188,9 +197,10 @@ impl Client {
                 .into_iter()
                 .filter_map(|response| Some((response.id.parse().ok()?, response)))
                 .collect();
+            let whole = reply.receipt();
             Ok(open
                 .iter()
-                .map(|at| (*at, self.outcome(endpoint, by_id.remove(at), read)))
+                .map(|at| (*at, self.outcome(endpoint, by_id.remove(at), whole, read)))
                 .collect())
         })
         .await
@@ -200,7 +210,8 @@ impl Client {
         &self,
         endpoint: Endpoint,
         response: Option<Response<'_>>,
-        read: &impl Fn(&[u8]) -> Result<T, Flaw>,
+        whole: Receipt,
+        read: &impl Fn(&Item<'_>) -> Result<T, Flaw>,
     ) -> Outcome<T> {
         let Some(response) = response else {
             return Outcome::Done(Err(Error::Incomplete {
@@ -218,8 +229,18 @@ impl Client {
                 .and_then(|units| units.trim().parse().ok())
                 .unwrap_or(0),
         });
-        if (200..300).contains(&response.status) {
-            return Outcome::Done(read(response.body()).map_err(|flaw| match flaw {
+        let own =
+            receipt(response.header("request-id").as_deref(), response.header("date").as_deref());
+        let item = Item {
+            status: response.status,
+            body: response.body(),
+            receipt: Receipt {
+                request_id: own.request_id.or(whole.request_id),
+                at: own.at.or(whole.at),
+            },
+        };
+        if (200..300).contains(&item.status) {
+            return Outcome::Done(read(&item).map_err(|flaw| match flaw {
                 Flaw::Final(error) => error,
                 Flaw::Cut(what) => Error::Malformed { endpoint, what },
             }));
@@ -228,7 +249,7 @@ impl Client {
             endpoint,
             status: response.status,
             codes: wire::error_codes(response.body()),
-            request_id: response.header("request-id"),
+            request_id: item.receipt.request_id.map(|id| id.to_string()),
         };
         match rejection.status {
             401 => Outcome::Renew(rejection),

@@ -1,14 +1,15 @@
 //! Following page links from the first page to the last.
 //!
-//! Owns the walk: where a chain ends, when it does not, and what an expired link
-//! means at which place. Must not know what the objects are.
-
-use std::collections::HashSet;
+//! Owns the walk, and what an expired link means at which place. Whether a chain is
+//! complete is decided by its [`Trail`], which alone makes the proof. Must not know what
+//! the objects are.
 
 use tracing::debug;
 use url::Url;
 
-use super::client::{Client, Flaw, parse};
+use crate::directory::proof::{Ending, Gap, PageSeen, Proof, Receipt, Step, Trail};
+
+use super::client::{Client, parse};
 use super::error::Error;
 use super::observe::Endpoint;
 use super::transport::Call;
@@ -29,112 +30,137 @@ pub(super) enum Chain {
 
 /// How a chain ended.
 #[derive(Debug)]
-pub(super) struct End {
+pub(super) struct End<E> {
+    /// That it was complete.
+    pub(super) proof: Proof<E>,
     /// The delta link, of a round.
     pub(super) delta: Option<String>,
-    /// Pages read.
-    pub(super) pages: u32,
-    /// Graph's id of the last request.
-    pub(super) request_id: Option<String>,
 }
 
 /// One page as a walk takes it.
 pub(super) struct Leaf {
+    page: Page,
+    status: u16,
+    receipt: Receipt,
+}
+
+/// A page that its trail has taken.
+pub(super) struct Taken<E> {
     pub(super) items: Vec<Object>,
     pub(super) next: Option<String>,
     pub(super) delta: Option<String>,
-    pub(super) request_id: Option<String>,
+    pub(super) step: Step<E>,
 }
 
 impl Leaf {
-    /// A 200 without `value` is an incomplete read, not an empty page.
-    pub(super) fn new(
+    pub(super) const fn new(page: Page, status: u16, receipt: Receipt) -> Self {
+        Self { page, status, receipt }
+    }
+
+    /// Puts the page to its trail; what it holds counts only if that takes it.
+    pub(super) fn put<E: Ending>(
+        self,
         endpoint: Endpoint,
-        page: Page,
-        request_id: Option<String>,
-    ) -> Result<Self, Flaw> {
-        match page.value {
-            Some(items) => Ok(Self { items, next: page.next, delta: page.delta, request_id }),
-            None => Err(Flaw::Final(Error::Incomplete {
-                endpoint,
-                what: "a page came without its value",
-            })),
+        trail: &mut Trail<E>,
+    ) -> Result<Taken<E>, Error> {
+        let Self { page: Page { next, delta, value }, status, receipt } = self;
+        let seen = PageSeen {
+            status,
+            has_value: value.is_some(),
+            next: next.as_deref(),
+            delta: delta.as_deref(),
+            receipt,
+        };
+        let step = trail.page(&seen).map_err(|gap| broken(endpoint, gap))?;
+        Ok(Taken { items: value.unwrap_or_default(), next, delta, step })
+    }
+}
+
+/// The error for a chain that proves nothing.
+fn broken(endpoint: Endpoint, gap: Gap) -> Error {
+    let incomplete = |what| Error::Incomplete { endpoint, what };
+    match gap {
+        Gap::Status(_) => incomplete("a page came with a status other than 200"),
+        Gap::NoValue => incomplete("a page came without its value"),
+        Gap::NoDeltaLink => incomplete(NO_DELTA_LINK),
+        Gap::Repeated(pages) => {
+            let what = format!(
+                "repeats a page link after {pages} pages; try again later, and report it to Microsoft if it stays"
+            );
+            Error::Endless { endpoint, what }
+        }
+        Gap::TooLong(pages) => {
+            let what = format!(
+                "has more than {pages} pages (graph.pages_max); raise the limit if the tenant is that large"
+            );
+            Error::Endless { endpoint, what }
         }
     }
 }
+
+/// What a round without its end lacks.
+pub(super) const NO_DELTA_LINK: &str = "the last page has no delta link";
 
 impl Client {
     /// Reads one page.
     pub(super) async fn page(&self, endpoint: Endpoint, url: Url) -> Result<Leaf, Error> {
         self.exchange(&Call::get(endpoint, url), |reply| {
             let page: Page = parse(endpoint, &reply.body)?;
-            let leaf = Leaf::new(endpoint, page, reply.header("request-id").map(str::to_owned))?;
             self.meter.page();
-            Ok(leaf)
+            Ok(Leaf::new(page, reply.status, reply.receipt()))
         })
         .await
     }
 
-    /// Reads every page from `first` on, giving each object to `take` in the order of arrival.
+    /// Begins a chain at `first`.
+    pub(super) fn trail<E: Ending>(&self, first: &Url) -> Trail<E> {
+        Trail::start(first.as_str(), self.settings.pages_max)
+    }
+
+    /// Reads every page of a trail from `url` on, giving each object to `take` in the order of
+    /// arrival.
     ///
-    /// Fails when a link comes up twice or there are more than `pages_max` pages (trap 4).
-    pub(super) async fn walk(
+    /// Fails where the trail breaks off: when a link comes up twice, say, or there are more than
+    /// `pages_max` pages (trap 4).
+    pub(super) async fn walk<E: Ending + Send>(
         &self,
         endpoint: Endpoint,
         chain: Chain,
-        first: Url,
+        mut trail: Trail<E>,
+        mut url: Url,
         mut take: impl FnMut(Object) -> Result<(), Error> + Send,
-    ) -> Result<End, Error> {
-        let mut url = first;
-        let mut seen = HashSet::from([url.as_str().to_owned()]);
-        let mut pages = 0;
+    ) -> Result<End<E>, Error> {
         loop {
+            let before = trail.pages();
             let leaf =
-                self.page(endpoint, url).await.map_err(|error| judge(error, chain, pages))?;
-            pages += 1;
-            leaf.items.into_iter().try_for_each(&mut take)?;
-            let Some(next) = leaf.next else {
-                let (delta, request_id) = (leaf.delta, leaf.request_id);
-                // One that leads elsewhere must not be stored: no later run could use it.
-                delta.as_deref().map(|link| self.root.follow(endpoint, link)).transpose()?;
-                if matches!(chain, Chain::FirstRound | Chain::StoredRound) && delta.is_none() {
-                    return Err(Error::Incomplete {
-                        endpoint,
-                        what: "the last page has no delta link",
-                    });
+                self.page(endpoint, url).await.map_err(|error| judge(error, chain, before))?;
+            let Taken { items, next, delta, step } = leaf.put(endpoint, &mut trail)?;
+            items.into_iter().try_for_each(&mut take)?;
+            // One that leads elsewhere must not be stored: no later run could use it.
+            let follow = |link: &str| self.root.follow(endpoint, link);
+            match (step, next) {
+                (Step::End(proof), _) => {
+                    delta.as_deref().map(follow).transpose()?;
+                    return Ok(End { proof, delta });
                 }
-                return Ok(End { delta, pages, request_id });
-            };
-            // A page with both links has more pages; its delta link would skip them.
-            url = self.root.follow(endpoint, &next)?;
-            if !seen.insert(url.as_str().to_owned()) {
-                let what = format!(
-                    "repeats a page link after {pages} pages; try again later, and report it to Microsoft if it stays"
-                );
-                return Err(Error::Endless { endpoint, what });
-            }
-            if pages >= self.settings.pages_max {
-                let what = format!(
-                    "has more than {pages} pages (graph.pages_max); raise the limit if the tenant is that large"
-                );
-                return Err(Error::Endless { endpoint, what });
+                (Step::More, next) => url = follow(&next.unwrap_or_default())?,
             }
         }
     }
 
     /// Walks into a fresh `A`, from the beginning again when page links expire (trap 17).
-    pub(super) async fn gather<A: Default + Send>(
+    pub(super) async fn gather<A: Default + Send, E: Ending + Send>(
         &self,
         endpoint: Endpoint,
         chain: Chain,
         first: &Url,
         fold: impl Fn(&mut A, Object) -> Result<(), Error> + Send + Sync,
-    ) -> Result<(A, End), Error> {
+    ) -> Result<(A, End<E>), Error> {
         let mut restarts = 0;
         loop {
             let mut into = A::default();
-            match self.walk(endpoint, chain, first.clone(), |object| fold(&mut into, object)).await
-            {
+            let take = |object| fold(&mut into, object);
+            match self.walk(endpoint, chain, self.trail(first), first.clone(), take).await {
                 Err(Error::PageExpired(_)) if restarts < self.settings.restarts_max => {
                     restarts += 1;
                     self.meter.retried(endpoint, "page_expired");

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::directory::proof::{Changes, Grave, Proof, RoundEnd};
 use crate::directory::{Cursor, DeltaLink, GroupFacts, Member, ObjectId, Seen, UserFacts};
 
 use super::Directory;
-use super::chain::{Chain, End};
+use super::chain::{Chain, End, NO_DELTA_LINK};
 use super::error::Error;
 use super::observe::Endpoint;
-use super::wire::{Edge, Object};
+use super::wire::{Edge, Met, Object};
 
 macro_rules! users_select {
     () => {
@@ -44,10 +45,8 @@ pub struct Round<T> {
     pub seen: BTreeMap<ObjectId, Seen<T>>,
     /// Where the next round starts.
     pub next: DeltaLink,
-    /// Pages read.
-    pub pages: u32,
-    /// Graph's id of the last request, for the audit.
-    pub request_id: Option<String>,
+    /// That the round ended as it must.
+    pub proof: Proof<RoundEnd>,
 }
 
 /// A whole round of the groups stream.
@@ -57,12 +56,12 @@ pub struct GroupsRound {
     pub groups: Round<GroupFacts>,
     /// Direct members that joined (`true`) or left (`false`), over all slices of a group in
     /// order of arrival. A group without an entry has nothing said about its members.
-    pub members: BTreeMap<ObjectId, BTreeMap<Member, bool>>,
+    pub members: BTreeMap<ObjectId, Changes>,
 }
 
 #[derive(Default)]
 struct Groups {
-    seen: BTreeMap<ObjectId, Seen<GroupFacts>>,
+    met: BTreeMap<ObjectId, Met<GroupFacts>>,
     members: BTreeMap<ObjectId, BTreeMap<Member, bool>>,
 }
 
@@ -77,7 +76,7 @@ impl Groups {
                 members.extend(Edge::change(edge, endpoint)?);
             }
         }
-        self.seen.insert(id, object.seen_group());
+        self.met.insert(id, object.met_group());
         Ok(())
     }
 }
@@ -102,7 +101,9 @@ impl Directory {
     ) -> Result<DeltaLink, Error> {
         let url =
             self.client.root.url(endpoint, &format!("{path}/delta?{query}&$deltatoken=latest"))?;
-        let end = self.client.walk(endpoint, Chain::FirstRound, url, |_: Object| Ok(())).await?;
+        let trail = self.client.trail(&url);
+        let nothing = |_: Object| Ok(());
+        let end = self.client.walk(endpoint, Chain::FirstRound, trail, url, nothing).await?;
         link(endpoint, &end)
     }
 
@@ -113,32 +114,44 @@ impl Directory {
     pub async fn users_round(&self, from: &DeltaLink) -> Result<Round<UserFacts>, Error> {
         let endpoint = Endpoint::UsersDelta;
         let first = self.client.root.follow(endpoint, from.as_str())?;
-        let fold = |seen: &mut BTreeMap<_, _>, object: Object| {
-            seen.insert(object.id.get(endpoint)?, object.seen_user());
+        let fold = |met: &mut BTreeMap<_, _>, object: Object| {
+            met.insert(object.id.get(endpoint)?, object.met_user());
             Ok(())
         };
-        let (seen, end) = self.client.gather(endpoint, Chain::StoredRound, &first, fold).await?;
-        Ok(Round {
-            seen,
-            next: link(endpoint, &end)?,
-            pages: end.pages,
-            request_id: end.request_id,
-        })
+        let (met, end) = self.client.gather(endpoint, Chain::StoredRound, &first, fold).await?;
+        round(endpoint, met, &end)
     }
 
     /// What changed among groups and their direct members since `from`; errors as for users.
     pub async fn groups_round(&self, from: &DeltaLink) -> Result<GroupsRound, Error> {
         let endpoint = Endpoint::GroupsDelta;
         let first = self.client.root.follow(endpoint, from.as_str())?;
-        let (round, end) =
+        let (gathered, end) =
             self.client.gather(endpoint, Chain::StoredRound, &first, Groups::take).await?;
-        let next = link(endpoint, &end)?;
-        let groups = Round { seen: round.seen, next, pages: end.pages, request_id: end.request_id };
-        Ok(GroupsRound { groups, members: round.members })
+        let Groups { met, members } = gathered;
+        let members = members.into_iter();
+        let members = members.map(|(group, moves)| (group, end.proof.changes(moves))).collect();
+        Ok(GroupsRound { groups: round(endpoint, met, &end)?, members })
     }
 }
 
-fn link(endpoint: Endpoint, end: &End) -> Result<DeltaLink, Error> {
-    let missing = Error::Incomplete { endpoint, what: "the last page has no delta link" };
+/// A round that ended: only now what it buried is buried.
+fn round<T>(
+    endpoint: Endpoint,
+    met: BTreeMap<ObjectId, Met<T>>,
+    end: &End<RoundEnd>,
+) -> Result<Round<T>, Error> {
+    let seen = met.into_iter().map(|(id, met)| {
+        let seen = match met {
+            Met::Present(facts) => Seen::Present(facts),
+            Met::Removed(tombstone) => Seen::Gone(Grave::told(tombstone, &end.proof)),
+        };
+        (id, seen)
+    });
+    Ok(Round { seen: seen.collect(), next: link(endpoint, end)?, proof: end.proof })
+}
+
+fn link(endpoint: Endpoint, end: &End<RoundEnd>) -> Result<DeltaLink, Error> {
+    let missing = Error::Incomplete { endpoint, what: NO_DELTA_LINK };
     end.delta.as_deref().filter(|link| !link.is_empty()).map(DeltaLink::new).ok_or(missing)
 }

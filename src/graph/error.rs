@@ -113,6 +113,18 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// More single questions would have to be asked than one run may ask.
+    #[error(
+        "{asked} questions to {endpoint} are more than one run may ask (removal.confirmations_max is {limit}); find out why so many are missing, then raise the limit"
+    )]
+    TooMany {
+        /// What would be asked.
+        endpoint: Endpoint,
+        /// How often.
+        asked: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A chain of page links does not end (trap 4).
     #[error("{endpoint} {what}")]
     Endless {
@@ -153,6 +165,7 @@ impl Error {
             Self::Malformed { .. } => "malformed",
             Self::Incomplete { .. } => "incomplete",
             Self::TooLarge { .. } => "too_large",
+            Self::TooMany { .. } => "too_many",
             Self::Endless { .. } => "endless",
             Self::Link { .. } => "link",
         }

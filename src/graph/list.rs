@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::directory::proof::{Grave, ListEnd, Whole};
 use crate::directory::{GroupFacts, ObjectId, UserFacts};
 
 use super::Directory;
@@ -16,7 +17,7 @@ use super::wire::Object;
 
 impl Directory {
     /// Every user of the tenant ("user-list" page).
-    pub async fn list_users(&self) -> Result<BTreeMap<ObjectId, UserFacts>, Error> {
+    pub async fn list_users(&self) -> Result<Whole<BTreeMap<ObjectId, UserFacts>>, Error> {
         self.list(Endpoint::Users, "users", USERS_SELECT, |all: &mut BTreeMap<_, _>, id, object| {
             all.insert(id, object.user());
         })
@@ -24,7 +25,7 @@ impl Directory {
     }
 
     /// Every group of the tenant ("group-list" page); without members.
-    pub async fn list_groups(&self) -> Result<BTreeMap<ObjectId, GroupFacts>, Error> {
+    pub async fn list_groups(&self) -> Result<Whole<BTreeMap<ObjectId, GroupFacts>>, Error> {
         self.list(
             Endpoint::Groups,
             "groups",
@@ -37,21 +38,23 @@ impl Directory {
     }
 
     /// Users in the deleted container, who can still be restored ("directory-deleteditems-list" page).
-    pub async fn deleted_users(&self) -> Result<BTreeSet<ObjectId>, Error> {
+    pub async fn deleted_users(&self) -> Result<BTreeMap<ObjectId, Grave>, Error> {
         self.deleted("microsoft.graph.user").await
     }
 
     /// Groups in the deleted container. Needs `Group.Read.All`: [`Error::Forbidden`] without.
-    pub async fn deleted_groups(&self) -> Result<BTreeSet<ObjectId>, Error> {
+    pub async fn deleted_groups(&self) -> Result<BTreeMap<ObjectId, Grave>, Error> {
         self.deleted("microsoft.graph.group").await
     }
 
-    async fn deleted(&self, cast: &str) -> Result<BTreeSet<ObjectId>, Error> {
+    async fn deleted(&self, cast: &str) -> Result<BTreeMap<ObjectId, Grave>, Error> {
         let path = format!("directory/deletedItems/{cast}");
-        self.list(Endpoint::DeletedItems, &path, "id", |all: &mut BTreeSet<_>, id, _| {
+        let keep = |all: &mut BTreeSet<_>, id, _| {
             all.insert(id);
-        })
-        .await
+        };
+        let list = self.list(Endpoint::DeletedItems, &path, "id", keep).await?;
+        let grave = Grave::listed(&list.proof());
+        Ok(list.get().iter().map(|id| (*id, grave)).collect())
     }
 
     async fn list<A: Default + Send>(
@@ -60,13 +63,15 @@ impl Directory {
         path: &str,
         select: &str,
         keep: impl Fn(&mut A, ObjectId, Object) + Send + Sync,
-    ) -> Result<A, Error> {
+    ) -> Result<Whole<A>, Error> {
         let query = format!("{path}?$select={select}&$top={}", self.client.settings.page_size);
         let first = self.client.root.url(endpoint, &query)?;
         let fold = |all: &mut A, object: Object| {
             keep(all, object.id.get(endpoint)?, object);
             Ok(())
         };
-        Ok(self.client.gather(endpoint, Chain::List, &first, fold).await?.0)
+        let (all, end) =
+            self.client.gather::<A, ListEnd>(endpoint, Chain::List, &first, fold).await?;
+        Ok(end.proof.whole(all))
     }
 }

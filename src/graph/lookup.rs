@@ -1,23 +1,26 @@
 //! Objects by name and by id, and the proof that one is gone.
 //!
-//! Owns the questions about single objects. Only here is absence concluded from not
-//! being answered, and only after a second question: the deleted container.
+//! Owns the questions about single objects. Only here is it concluded that an object is
+//! gone, and only from two answers about its very id: its own address, and the deleted
+//! container.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use serde::Serialize;
 use url::form_urlencoded::byte_serialize;
 
-use crate::directory::{Evidence, GroupFacts, ObjectId, Seen, Tombstone, UserFacts, fold_case};
+use crate::directory::proof::{Answer, Grave, ListEnd, Receipt, Trail};
+use crate::directory::{GroupFacts, ObjectId, UserFacts, fold_case};
 
 use super::Directory;
-use super::chain::{Chain, Leaf};
+use super::batch::Item;
+use super::chain::{Chain, Leaf, Taken};
 use super::client::parse;
 use super::delta::{GROUPS_SELECT, USERS_SELECT};
-use super::error::Error;
+use super::error::{Error, Rejection};
 use super::observe::Endpoint;
 use super::transport::Call;
 use super::wire::{Object, Page};
@@ -43,9 +46,20 @@ pub enum GoneSince {
     Alive,
     /// It is in the deleted container since then. Where Graph does not say since when, the
     /// time of asking stands in, so that nothing is purged for want of a date.
-    SoftSince(DateTime<Utc>),
+    SoftSince(DateTime<Utc>, Grave),
     /// Graph has it neither among the living nor in the deleted container.
-    Gone,
+    Gone(Grave),
+}
+
+/// What came of asking for one object that a list did not show.
+#[derive(Clone, Debug)]
+pub enum Verdict<T> {
+    /// It exists after all, and these are its properties.
+    Here(T),
+    /// It is gone.
+    Gone(Grave),
+    /// Graph could not be asked, or gave no answer that proves anything.
+    Unknown(Error),
 }
 
 #[derive(Serialize)]
@@ -55,25 +69,13 @@ struct Ids<'a> {
 }
 
 impl Directory {
-    /// These users as they are now; those that Graph does not list, by what the deleted
-    /// container says of them. Every id gets an entry, or the call fails.
+    /// These users as they are now; those that no filter shows, by their own address and
+    /// what the deleted container says of them. Every id gets an entry.
     pub async fn users_by_id(
         &self,
         ids: &[ObjectId],
-    ) -> Result<BTreeMap<ObjectId, Seen<UserFacts>>, Error> {
-        let ids: BTreeSet<_> = ids.iter().copied().collect();
-        let found = self
-            .by_values(Endpoint::Users, "users", "id", USERS_SELECT, &quoted(&ids), Object::user)
-            .await?;
-        let lost: Vec<_> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
-        let mut all: BTreeMap<_, _> =
-            found.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect();
-        let (met, lost) = self.by_path(Endpoint::Users, "users", USERS_SELECT, &lost).await?;
-        all.extend(met.into_iter().map(|(id, object)| (id, Seen::Present(object.user()))));
-        for (id, deleted) in lost.iter().zip(self.in_deleted(&lost).await?) {
-            all.insert(*id, Seen::Gone(tombstone(deleted)?, Evidence::ConfirmedById));
-        }
-        Ok(all)
+    ) -> Result<BTreeMap<ObjectId, Verdict<UserFacts>>, Error> {
+        self.by_id(Kind::USERS, ids, Object::user).await
     }
 
     /// These groups as they are now, as for users. Without the right to look into the deleted
@@ -81,29 +83,88 @@ impl Directory {
     pub async fn groups_by_id(
         &self,
         ids: &[ObjectId],
-    ) -> Result<BTreeMap<ObjectId, Seen<GroupFacts>>, Error> {
+    ) -> Result<BTreeMap<ObjectId, Verdict<GroupFacts>>, Error> {
+        self.by_id(Kind::GROUPS, ids, Object::group).await
+    }
+
+    async fn by_id<T: Send>(
+        &self,
+        kind: Kind,
+        ids: &[ObjectId],
+        read: impl Fn(Object) -> T + Copy + Send + Sync,
+    ) -> Result<BTreeMap<ObjectId, Verdict<T>>, Error> {
         let ids: BTreeSet<_> = ids.iter().copied().collect();
-        let found = self
-            .by_values(
-                Endpoint::Groups,
-                "groups",
-                "id",
-                GROUPS_SELECT,
-                &quoted(&ids),
-                Object::group,
-            )
-            .await?;
-        let lost: Vec<_> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
-        let mut all: BTreeMap<_, _> =
-            found.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect();
-        let (met, lost) = self.by_path(Endpoint::Groups, "groups", GROUPS_SELECT, &lost).await?;
-        all.extend(met.into_iter().map(|(id, object)| (id, Seen::Present(object.group()))));
-        for (id, deleted) in lost.iter().zip(self.in_deleted(&lost).await?) {
-            let tombstone = match deleted {
-                Err(Error::Forbidden(_)) => Tombstone::Soft,
-                deleted => tombstone(deleted)?,
-            };
-            all.insert(*id, Seen::Gone(tombstone, Evidence::ConfirmedById));
+        let mut all = BTreeMap::new();
+        self.by_filter(kind, &ids, read, &mut all).await?;
+        let lost: Vec<_> = ids.into_iter().filter(|id| !all.contains_key(id)).collect();
+        all.extend(self.by_address(kind, &lost, read).await?);
+        Ok(all)
+    }
+
+    /// Adds those of these objects that a filter shows; all of them, as unknown, if it fails.
+    async fn by_filter<T: Send>(
+        &self,
+        kind: Kind,
+        ids: &BTreeSet<ObjectId>,
+        read: impl Fn(Object) -> T + Send + Sync,
+        all: &mut BTreeMap<ObjectId, Verdict<T>>,
+    ) -> Result<(), Error> {
+        match self.by_values(kind, "id", &quoted(ids), read).await {
+            Ok(found) => {
+                all.extend(found.into_iter().map(|(id, facts)| (id, Verdict::Here(facts))));
+            }
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => doubt(all, ids, &error),
+        }
+        Ok(())
+    }
+
+    /// Whether these users, whom a list did not show, are really gone: asked among the living
+    /// ("directoryobject-getbyids" page, 1,000 ids a request), under their own address, and in
+    /// the deleted container. What could not be asked is unknown and fails nothing else; so is
+    /// everybody where more than `most` of them are not among the living.
+    pub async fn confirm_users(
+        &self,
+        ids: &[ObjectId],
+        most: usize,
+    ) -> Result<BTreeMap<ObjectId, Verdict<UserFacts>>, Error> {
+        self.confirm(Kind::USERS, ids, most, Object::user).await
+    }
+
+    /// The same for groups, with what [`Self::groups_by_id`] says of the deleted container.
+    pub async fn confirm_groups(
+        &self,
+        ids: &[ObjectId],
+        most: usize,
+    ) -> Result<BTreeMap<ObjectId, Verdict<GroupFacts>>, Error> {
+        self.confirm(Kind::GROUPS, ids, most, Object::group).await
+    }
+
+    async fn confirm<T: Send>(
+        &self,
+        kind: Kind,
+        ids: &[ObjectId],
+        most: usize,
+        read: impl Fn(Object) -> T + Copy + Send + Sync,
+    ) -> Result<BTreeMap<ObjectId, Verdict<T>>, Error> {
+        let ids: Vec<_> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let asked = join_all(ids.chunks(IDS_MAX).map(|ids| self.alive(ids, kind.of))).await;
+        let mut all = BTreeMap::new();
+        let mut alive = BTreeSet::new();
+        for (ids, shown) in ids.chunks(IDS_MAX).zip(asked) {
+            match shown {
+                Ok(shown) => alive.extend(shown),
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) => doubt(&mut all, ids, &error),
+            }
+        }
+        self.by_filter(kind, &alive, read, &mut all).await?;
+        let lost: Vec<_> = ids.into_iter().filter(|id| !all.contains_key(id)).collect();
+        if lost.len() > most {
+            let error = Error::TooMany { endpoint: kind.endpoint, asked: lost.len(), limit: most };
+            doubt(&mut all, &lost, &error);
+        } else {
+            all.extend(self.by_address(kind, &lost, read).await?);
         }
         Ok(all)
     }
@@ -117,16 +178,7 @@ impl Directory {
         let unique: BTreeSet<_> = names.iter().collect();
         let values: Vec<_> =
             unique.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
-        let found = self
-            .by_values(
-                Endpoint::Groups,
-                "groups",
-                "displayName",
-                GROUPS_SELECT,
-                &values,
-                Object::group,
-            )
-            .await?;
+        let found = self.by_values(Kind::GROUPS, "displayName", &values, Object::group).await?;
         let mut by_name: BTreeMap<String, Vec<(ObjectId, GroupFacts)>> = BTreeMap::new();
         for (id, facts) in found {
             let name = facts.display_name.as_deref().map(fold_case).unwrap_or_default();
@@ -137,7 +189,8 @@ impl Directory {
     }
 
     /// Whether these objects are gone and since when: asked by id among the living
-    /// ("directoryobject-getbyids" page) and then in the deleted container, for a purge.
+    /// ("directoryobject-getbyids" page), under their own address, and in the deleted container,
+    /// for a purge.
     ///
     /// Fails as a whole, [`Error::Forbidden`] included, rather than leave a doubt.
     pub async fn gone_since(
@@ -147,16 +200,27 @@ impl Directory {
     ) -> Result<BTreeMap<ObjectId, GoneSince>, Error> {
         let ids: Vec<_> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let asked = try_join_all(ids.chunks(IDS_MAX).map(|ids| self.alive(ids, kind))).await?;
-        let alive: BTreeSet<_> = asked.into_iter().flatten().collect();
-        let lost: Vec<_> = ids.into_iter().filter(|id| !alive.contains(id)).collect();
-        let mut all: BTreeMap<_, _> = alive.into_iter().map(|id| (id, GoneSince::Alive)).collect();
-        for (id, deleted) in lost.iter().zip(self.in_deleted(&lost).await?) {
-            let since = match deleted {
-                Ok(object) => GoneSince::SoftSince(deleted_at(&object)),
-                Err(Error::NotFound(_)) => GoneSince::Gone,
-                Err(error) => return Err(error),
+        let mut all: BTreeMap<_, _> =
+            asked.into_iter().flatten().map(|id| (id, GoneSince::Alive)).collect();
+        let lost: Vec<_> = ids.into_iter().filter(|id| !all.contains_key(id)).collect();
+        let mut missing = Vec::new();
+        for (id, living) in lost.iter().zip(self.living(Kind::of(kind), &lost).await?) {
+            match living? {
+                Reply::Here(..) => {
+                    all.insert(*id, GoneSince::Alive);
+                }
+                Reply::Missing(answer) => missing.push((*id, answer)),
+            }
+        }
+        let ids: Vec<_> = missing.iter().map(|(id, _)| *id).collect();
+        for ((id, living), deleted) in missing.into_iter().zip(self.in_deleted(&ids).await?) {
+            let since = match deleted? {
+                Reply::Here(object, answer) => {
+                    GoneSince::SoftSince(deleted_at(&object), agreed(living, answer)?)
+                }
+                Reply::Missing(answer) => GoneSince::Gone(agreed(living, answer)?),
             };
-            all.insert(*id, since);
+            all.insert(id, since);
         }
         Ok(all)
     }
@@ -164,13 +228,12 @@ impl Directory {
     /// The objects whose `property` is one of these quoted values: 15 a filter, filters batched.
     async fn by_values<T: Send>(
         &self,
-        endpoint: Endpoint,
-        path: &str,
+        kind: Kind,
         property: &str,
-        select: &str,
         values: &[String],
         read: impl Fn(Object) -> T + Send + Sync,
     ) -> Result<BTreeMap<ObjectId, T>, Error> {
+        let Kind { endpoint, path, select, .. } = kind;
         let top = self.client.settings.page_size;
         let asks: Vec<_> = values
             .chunks(IN_MAX)
@@ -184,8 +247,8 @@ impl Directory {
             Ok(())
         };
         let mut all = Ok(BTreeMap::new());
-        let each = |_, found: Result<BTreeMap<_, _>, Error>| match (&mut all, found) {
-            (Ok(all), Ok(found)) => all.extend(found),
+        let each = |_, found: Result<(BTreeMap<_, _>, _), Error>| match (&mut all, found) {
+            (Ok(all), Ok((found, _))) => all.extend(found),
             (Ok(_), Err(error)) => all = Err(error),
             (Err(_), _) => {}
         };
@@ -193,42 +256,89 @@ impl Directory {
         all
     }
 
-    /// Those of these objects that Graph has under their own address, and those it says it
-    /// has not (404). A filter that answered with nothing proves nothing by itself: that is
-    /// what a lost permission looks like, too.
-    async fn by_path(
+    /// What is known of objects that no filter showed: a filter that answered with nothing
+    /// proves nothing by itself, since that is what a lost permission looks like, too. So each
+    /// is asked for under its own address, and then in the deleted container.
+    async fn by_address<T: Send>(
         &self,
-        endpoint: Endpoint,
-        path: &str,
-        select: &str,
+        kind: Kind,
         ids: &[ObjectId],
-    ) -> Result<(Vec<(ObjectId, Object)>, Vec<ObjectId>), Error> {
-        let paths: Vec<_> = ids.iter().map(|id| format!("{path}/{id}?$select={select}")).collect();
-        let answers =
-            self.client.batches(endpoint, &paths, |body| parse::<Object>(endpoint, body)).await?;
-        let (mut met, mut missing) = (Vec::new(), Vec::new());
-        for (id, answer) in ids.iter().zip(answers) {
-            match answer {
-                Ok(object) if object.id.get(endpoint)? == *id => met.push((*id, object)),
-                Ok(_) => {
-                    let what = "it answered with another object than the one asked for".to_owned();
-                    return Err(Error::Malformed { endpoint, what });
+        read: impl Fn(Object) -> T + Send + Sync,
+    ) -> Result<BTreeMap<ObjectId, Verdict<T>>, Error> {
+        let mut all = BTreeMap::new();
+        let mut missing = Vec::new();
+        for (id, living) in ids.iter().zip(self.living(kind, ids).await?) {
+            match living {
+                Ok(Reply::Here(object, _)) if object.id.get(kind.endpoint)? == *id => {
+                    all.insert(*id, Verdict::Here(read(*object)));
                 }
-                Err(Error::NotFound(_)) => missing.push(*id),
-                Err(error) => return Err(error),
+                Ok(Reply::Here(..)) => {
+                    let what = "it answered with another object than the one asked for".to_owned();
+                    let error = Error::Malformed { endpoint: kind.endpoint, what };
+                    all.insert(*id, Verdict::Unknown(error));
+                }
+                Ok(Reply::Missing(answer)) => missing.push((*id, answer)),
+                Err(error) => {
+                    all.insert(*id, Verdict::Unknown(error));
+                }
             }
         }
-        Ok((met, missing))
+        let ids: Vec<_> = missing.iter().map(|(id, _)| *id).collect();
+        for ((id, living), deleted) in missing.into_iter().zip(self.in_deleted(&ids).await?) {
+            let grave = match deleted {
+                Ok(Reply::Here(_, answer) | Reply::Missing(answer)) => agreed(living, answer),
+                Err(Error::Forbidden(_)) if kind.of == ObjectKind::Group => {
+                    Grave::unseen(living).ok_or_else(disagreement)
+                }
+                Err(error) => Err(error),
+            };
+            all.insert(id, grave.map_or_else(Verdict::Unknown, Verdict::Gone));
+        }
+        Ok(all)
+    }
+
+    /// What Graph has under the own addresses of these objects, in their order.
+    async fn living(
+        &self,
+        kind: Kind,
+        ids: &[ObjectId],
+    ) -> Result<Vec<Result<Reply, Error>>, Error> {
+        let Kind { endpoint, path, select, .. } = kind;
+        let paths: Vec<_> = ids.iter().map(|id| format!("{path}/{id}?$select={select}")).collect();
+        self.ask(endpoint, &paths).await
     }
 
     /// What the deleted container has under these ids, in their order ("directory-deleteditems-get" page).
-    async fn in_deleted(&self, ids: &[ObjectId]) -> Result<Vec<Result<Object, Error>>, Error> {
+    async fn in_deleted(&self, ids: &[ObjectId]) -> Result<Vec<Result<Reply, Error>>, Error> {
         // Unless it is asked for, a deleted user does not tell since when it is.
         let path = |id| format!("directory/deletedItems/{id}?$select=id,deletedDateTime");
         let paths: Vec<_> = ids.iter().map(path).collect();
-        self.client
-            .batches(Endpoint::DeletedItems, &paths, |body| parse(Endpoint::DeletedItems, body))
-            .await
+        self.ask(Endpoint::DeletedItems, &paths).await
+    }
+
+    /// Single objects under their addresses, in that order.
+    async fn ask(
+        &self,
+        endpoint: Endpoint,
+        paths: &[String],
+    ) -> Result<Vec<Result<Reply, Error>>, Error> {
+        let read = |item: &Item<'_>| {
+            let answer = Answer { status: item.status, receipt: item.receipt };
+            Ok(Reply::Here(Box::new(parse(endpoint, item.body)?), answer))
+        };
+        let replies = self.client.batches(endpoint, paths, read).await?;
+        let at = self.server_time();
+        let missing = |rejection: &Rejection| {
+            let request_id = rejection.request_id.as_deref().and_then(|id| id.parse().ok());
+            Answer { status: rejection.status, receipt: Receipt { request_id, at } }
+        };
+        Ok(replies
+            .into_iter()
+            .map(|reply| match reply {
+                Err(Error::NotFound(rejection)) => Ok(Reply::Missing(missing(&rejection))),
+                reply => reply,
+            })
+            .collect())
     }
 
     /// Those of at most 1,000 ids that exist.
@@ -244,22 +354,82 @@ impl Directory {
         let url = self.client.root.url(endpoint, "directoryObjects/getByIds")?;
         let leaf = self
             .client
-            .exchange(&Call::post(endpoint, url, Bytes::from(body)), |reply| {
+            .exchange(&Call::post(endpoint, url.clone(), Bytes::from(body)), |reply| {
                 let page: Page = parse(endpoint, &reply.body)?;
                 self.client.meter.page();
-                Leaf::new(endpoint, page, None)
+                Ok(Leaf::new(page, reply.status, reply.receipt()))
             })
             .await?;
-        let mut alive = Vec::with_capacity(leaf.items.len());
-        for object in leaf.items {
+        let mut trail: Trail<ListEnd> = self.client.trail(&url);
+        let Taken { items, next, .. } = leaf.put(endpoint, &mut trail)?;
+        let mut alive = Vec::with_capacity(items.len());
+        for object in items {
             alive.push(object.id.get(endpoint)?);
         }
-        if let Some(next) = leaf.next {
+        if let Some(next) = next {
             let next = self.client.root.follow(endpoint, &next)?;
             let take = |object: Object| object.id.get(endpoint).map(|id| alive.push(id));
-            self.client.walk(endpoint, Chain::Rest, next, take).await?;
+            self.client.walk(endpoint, Chain::Rest, trail, next, take).await?;
         }
         Ok(alive)
+    }
+}
+
+/// A kind of object, as its questions are spelled.
+#[derive(Clone, Copy)]
+struct Kind {
+    of: ObjectKind,
+    endpoint: Endpoint,
+    path: &'static str,
+    select: &'static str,
+}
+
+impl Kind {
+    const USERS: Self = Self {
+        of: ObjectKind::User,
+        endpoint: Endpoint::Users,
+        path: "users",
+        select: USERS_SELECT,
+    };
+    const GROUPS: Self = Self {
+        of: ObjectKind::Group,
+        endpoint: Endpoint::Groups,
+        path: "groups",
+        select: GROUPS_SELECT,
+    };
+
+    const fn of(kind: ObjectKind) -> Self {
+        match kind {
+            ObjectKind::User => Self::USERS,
+            ObjectKind::Group => Self::GROUPS,
+        }
+    }
+}
+
+/// What stands under the address of one object.
+enum Reply {
+    Here(Box<Object>, Answer),
+    /// 404.
+    Missing(Answer),
+}
+
+fn doubt<'a, T>(
+    all: &mut BTreeMap<ObjectId, Verdict<T>>,
+    ids: impl IntoIterator<Item = &'a ObjectId>,
+    error: &Error,
+) {
+    all.extend(ids.into_iter().map(|id| (*id, Verdict::Unknown(error.clone()))));
+}
+
+/// The grave that two answers prove.
+fn agreed(living: Answer, deleted: Answer) -> Result<Grave, Error> {
+    Grave::confirmed(living, deleted).ok_or_else(disagreement)
+}
+
+const fn disagreement() -> Error {
+    Error::Incomplete {
+        endpoint: Endpoint::DeletedItems,
+        what: "the answers about a missing object prove nothing",
     }
 }
 
@@ -270,15 +440,6 @@ fn quoted(ids: &BTreeSet<ObjectId>) -> Vec<String> {
 /// A query value, with `%20` for blanks: `+` is a blank in forms only.
 fn encode(value: &str) -> String {
     byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20")
-}
-
-/// In the container: restorable. Not there either: gone. Anything else proves nothing.
-fn tombstone(deleted: Result<Object, Error>) -> Result<Tombstone, Error> {
-    match deleted {
-        Ok(_) => Ok(Tombstone::Soft),
-        Err(Error::NotFound(_)) => Ok(Tombstone::Hard),
-        Err(error) => Err(error),
-    }
 }
 
 fn deleted_at(object: &Object) -> DateTime<Utc> {

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 
+use crate::directory::proof::{ListEnd, Proof, Step, Trail, Whole};
 use crate::directory::{GroupFacts, Member, MemberKind, ObjectId, UserFacts};
 
 use super::Directory;
-use super::chain::{Chain, Leaf};
+use super::batch::Item;
+use super::chain::{Chain, Leaf, Taken};
 use super::client::{Client, Flaw, parse};
 use super::delta::USERS_SELECT;
 use super::error::Error;
@@ -40,7 +42,10 @@ pub enum Lookup<T> {
 }
 
 /// The direct members of one group, or why they are not known.
-pub type MemberList = Lookup<BTreeSet<Member>>;
+pub type MemberList = Lookup<Whole<BTreeSet<Member>>>;
+
+/// All direct groups of one member, or why they are not known.
+pub type MemberOf = Lookup<Whole<BTreeSet<ObjectId>>>;
 
 /// The direct members of many groups.
 #[derive(Clone, Debug, Default)]
@@ -94,11 +99,11 @@ impl Directory {
             .map(|id| format!("groups/{id}/members?$select={select}&$top={top}"))
             .collect();
         let mut all = MemberLists::default();
-        let each = |at: usize, list: Result<Listed, Error>| {
-            let list = list.map(|listed| {
+        let each = |at: usize, list: Result<(Listed, Proof<ListEnd>), Error>| {
+            let list = list.map(|(listed, proof)| {
                 all.users.extend(listed.users);
                 all.groups.extend(listed.groups);
-                listed.members
+                proof.whole(listed.members)
             });
             all.lists.insert(groups[at], lookup(list));
         };
@@ -106,16 +111,23 @@ impl Directory {
         Ok(all)
     }
 
-    /// The groups that these users are direct members of ("user-list-memberof" page).
+    /// The groups that these users and groups are direct members of ("user-list-memberof" and
+    /// "group-list-memberof" pages).
     pub async fn groups_of(
         &self,
-        users: &[ObjectId],
-    ) -> Result<BTreeMap<ObjectId, Lookup<BTreeSet<ObjectId>>>, Error> {
+        members: &[Member],
+    ) -> Result<BTreeMap<ObjectId, MemberOf>, Error> {
         let endpoint = Endpoint::MemberOf;
-        let users = unique(users);
+        let members = unique(members);
         let top = self.client.settings.page_size;
-        let paths: Vec<_> =
-            users.iter().map(|id| format!("users/{id}/memberOf?$select=id&$top={top}")).collect();
+        let path = |member: &Member| {
+            let path = match member.kind {
+                MemberKind::User => "users",
+                MemberKind::Group => "groups",
+            };
+            format!("{path}/{}/memberOf?$select=id&$top={top}", member.id)
+        };
+        let paths: Vec<_> = members.iter().map(path).collect();
         let fold = |groups: &mut BTreeSet<ObjectId>, object: Object| {
             groups.extend(
                 object
@@ -126,16 +138,17 @@ impl Directory {
             Ok(())
         };
         let mut all = BTreeMap::new();
-        let each = |at: usize, groups| {
-            all.insert(users[at], lookup(groups));
+        let each = |at: usize, groups: Result<(BTreeSet<_>, Proof<ListEnd>), Error>| {
+            let groups = groups.map(|(groups, proof)| proof.whole(groups));
+            all.insert(members[at].id, lookup(groups));
         };
         self.client.lists(endpoint, &paths, fold, each).await?;
         Ok(all)
     }
 }
 
-fn unique(ids: &[ObjectId]) -> Vec<ObjectId> {
-    ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+fn unique<T: Copy + Ord>(asked: &[T]) -> Vec<T> {
+    asked.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn lookup<T>(outcome: Result<T, Error>) -> Lookup<T> {
@@ -146,6 +159,17 @@ fn lookup<T>(outcome: Result<T, Error>) -> Lookup<T> {
     }
 }
 
+/// What a first page in a batch leads to.
+enum First {
+    /// It is the only one.
+    Only(Proof<ListEnd>),
+    /// The trail so far, and the link of the second page.
+    More(Box<(Trail<ListEnd>, String)>),
+}
+
+/// What stands for the link of a page that came in a batch, which has none.
+const FIRST: &str = "$batch";
+
 impl Client {
     /// Reads the lists at these paths to their ends, folding each into a fresh `A`, and hands
     /// them to `each` with the place of their path, in the order in which they are complete:
@@ -155,7 +179,7 @@ impl Client {
         endpoint: Endpoint,
         paths: &[String],
         fold: impl Fn(&mut A, Object) -> Result<(), Error> + Send + Sync,
-        mut each: impl FnMut(usize, Result<A, Error>) + Send,
+        mut each: impl FnMut(usize, Result<(A, Proof<ListEnd>), Error>) + Send,
     ) -> Result<(), Error> {
         let fold = &fold;
         let size = self.settings.batch_size;
@@ -183,13 +207,13 @@ impl Client {
         offset: usize,
         paths: &[String],
         fold: &(impl Fn(&mut A, Object) -> Result<(), Error> + Send + Sync),
-    ) -> Result<(usize, Vec<Result<A, Error>>), Error> {
-        let firsts =
-            self.batch(endpoint, paths, &|body| self.first_page(endpoint, body, fold)).await?;
+    ) -> Result<(usize, Vec<Result<(A, Proof<ListEnd>), Error>>), Error> {
+        let first = &|item: &Item<'_>| self.first_page(endpoint, item, fold);
+        let firsts = self.batch(endpoint, paths, first).await?;
         let rests = firsts.into_iter().zip(paths).map(|(first, path)| async move {
             match first? {
-                (into, None) => Ok(into),
-                (into, Some(next)) => self.rest(endpoint, path, into, &next, fold).await,
+                (into, First::Only(proof)) => Ok((into, proof)),
+                (into, First::More(more)) => self.rest(endpoint, path, into, *more, fold).await,
             }
         });
         Ok((offset, join_all(rests).await))
@@ -198,18 +222,22 @@ impl Client {
     fn first_page<A: Default>(
         &self,
         endpoint: Endpoint,
-        body: &[u8],
+        item: &Item<'_>,
         fold: impl Fn(&mut A, Object) -> Result<(), Error>,
-    ) -> Result<(A, Option<String>), Flaw> {
-        let page: Page = parse(endpoint, body)?;
-        let leaf = Leaf::new(endpoint, page, None)?;
+    ) -> Result<(A, First), Flaw> {
+        let page: Page = parse(endpoint, item.body)?;
         self.meter.page();
+        let leaf = Leaf::new(page, item.status, item.receipt);
+        let mut trail = Trail::start(FIRST, self.settings.pages_max);
+        let Taken { items, next, step, .. } =
+            leaf.put(endpoint, &mut trail).map_err(Flaw::Final)?;
         let mut into = A::default();
-        leaf.items
-            .into_iter()
-            .try_for_each(|object| fold(&mut into, object))
-            .map_err(Flaw::Final)?;
-        Ok((into, leaf.next))
+        items.into_iter().try_for_each(|object| fold(&mut into, object)).map_err(Flaw::Final)?;
+        let first = match step {
+            Step::End(proof) => First::Only(proof),
+            Step::More => First::More(Box::new((trail, next.unwrap_or_default()))),
+        };
+        Ok((into, first))
     }
 
     /// The pages after the first; all of them again when the links expired.
@@ -218,16 +246,18 @@ impl Client {
         endpoint: Endpoint,
         path: &str,
         mut into: A,
-        next: &str,
+        (trail, next): (Trail<ListEnd>, String),
         fold: &(impl Fn(&mut A, Object) -> Result<(), Error> + Send + Sync),
-    ) -> Result<A, Error> {
-        let second = self.root.follow(endpoint, next)?;
-        match self.walk(endpoint, Chain::Rest, second, |object| fold(&mut into, object)).await {
+    ) -> Result<(A, Proof<ListEnd>), Error> {
+        let second = self.root.follow(endpoint, &next)?;
+        let take = |object| fold(&mut into, object);
+        match self.walk(endpoint, Chain::Rest, trail, second, take).await {
             Err(Error::PageExpired(_)) => {
                 let first = self.root.url(endpoint, path)?;
-                Ok(self.gather(endpoint, Chain::List, &first, fold).await?.0)
+                let (into, end) = self.gather(endpoint, Chain::List, &first, fold).await?;
+                Ok((into, end.proof))
             }
-            outcome => outcome.map(|_| into),
+            outcome => outcome.map(|end| (into, end.proof)),
         }
     }
 }

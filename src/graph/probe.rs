@@ -3,6 +3,10 @@
 //! Owns counts and the roles of our own token. Must not be used to conclude that
 //! anything is gone: counts come from an index that lags (2.2 of the facts).
 
+use futures::stream::{self, StreamExt};
+
+use crate::directory::ObjectId;
+
 use super::Directory;
 use super::client::Flaw;
 use super::error::Error;
@@ -16,6 +20,8 @@ pub enum Counted {
     Users,
     /// Groups of the tenant.
     Groups,
+    /// People among the direct members of a group.
+    PeopleOf(ObjectId),
 }
 
 impl Directory {
@@ -23,11 +29,14 @@ impl Directory {
     pub async fn count(&self, what: Counted) -> Result<u64, Error> {
         let endpoint = Endpoint::Count;
         let path = match what {
-            Counted::Users => "users/$count",
-            Counted::Groups => "groups/$count",
+            Counted::Users => "users/$count".to_owned(),
+            Counted::Groups => "groups/$count".to_owned(),
+            Counted::PeopleOf(group) => {
+                format!("groups/{group}/members/microsoft.graph.user/$count")
+            }
         };
         let call =
-            Call { eventual: true, ..Call::get(endpoint, self.client.root.url(endpoint, path)?) };
+            Call { eventual: true, ..Call::get(endpoint, self.client.root.url(endpoint, &path)?) };
         self.client
             .exchange(&call, |reply| {
                 // A text/plain number, with a byte order mark before it at times.
@@ -41,6 +50,16 @@ impl Directory {
                 })
             })
             .await
+    }
+
+    /// How many people these groups have, roughly; each answers for itself.
+    pub async fn count_people(&self, groups: &[ObjectId]) -> Vec<(ObjectId, Result<u64, Error>)> {
+        let asks = groups.iter().copied().map(|group| self.count_people_of(group));
+        stream::iter(asks).buffered(self.client.breadth()).collect().await
+    }
+
+    async fn count_people_of(&self, group: ObjectId) -> (ObjectId, Result<u64, Error>) {
+        (group, self.count(Counted::PeopleOf(group)).await)
     }
 
     /// The application permissions in our own access token; `None` when it cannot be read.

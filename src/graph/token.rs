@@ -60,17 +60,19 @@ impl Grant {
         self.expires_at - now > LEAST_LIFE
     }
 
-    /// The `roles` claim; `None` when the token is opaque. A readable token without the claim
-    /// belongs to an application without any permission (4.1 of the facts).
+    /// The `roles` claim; `None` when the token is opaque, or a person's, which has scopes instead.
+    /// An application's token without the claim has no permission (4.1 of the facts).
     pub(super) fn roles(&self) -> Option<Vec<String>> {
         #[derive(Deserialize)]
         struct Claims {
             #[serde(default)]
             roles: Vec<String>,
+            scp: Option<String>,
         }
         let payload = self.bearer().split('.').nth(1)?;
         let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-        Some(serde_json::from_slice::<Claims>(&payload).ok()?.roles)
+        let Claims { roles, scp } = serde_json::from_slice(&payload).ok()?;
+        (scp.is_none() || !roles.is_empty()).then_some(roles)
     }
 }
 
@@ -196,6 +198,7 @@ mod tests {
             Some(vec!["User.Read.All".to_owned()])
         );
         assert_eq!(roles(&token(r#"{"aud":"x"}"#)), Some(Vec::new()));
+        assert_eq!(roles(&token(r#"{"scp":"User.Read.All"}"#)), None);
         assert_eq!(roles("opaque"), None);
         assert_eq!(roles("a.b.c"), None);
     }

@@ -7,6 +7,7 @@
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
 use graph_core::identity::ForceTokenRefresh;
 use graph_http::api_impl::RequestHandler;
 use graph_rs_sdk::error::AuthExecutionError;
@@ -17,6 +18,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use url::Url;
 use uuid::Uuid;
+
+use crate::directory::proof::Receipt;
 
 use super::error::{Cause, Error};
 use super::observe::Endpoint;
@@ -66,6 +69,20 @@ impl Reply {
     /// A header as text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Where the answer can be found again.
+    pub(super) fn receipt(&self) -> Receipt {
+        receipt(self.header("request-id"), self.header("date"))
+    }
+}
+
+/// A receipt from the headers that tell; either may be missing or unreadable.
+pub(super) fn receipt(request_id: Option<&str>, date: Option<&str>) -> Receipt {
+    let at = date.and_then(|date| DateTime::parse_from_rfc2822(date.trim()).ok());
+    Receipt {
+        request_id: request_id.and_then(|id| id.trim().parse().ok()),
+        at: at.map(|at| at.with_timezone(&Utc)),
     }
 }
 

@@ -7,9 +7,7 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
-use crate::directory::{
-    Evidence, GroupFacts, Member, MemberKind, ObjectId, Seen, Tombstone, UserFacts,
-};
+use crate::directory::{GroupFacts, Member, MemberKind, ObjectId, Tombstone, UserFacts};
 
 use super::error::Error;
 use super::observe::Endpoint;
@@ -103,6 +101,15 @@ impl Removed {
     }
 }
 
+/// An object on a page of a delta round; what it is worth shows when the round has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Met<T> {
+    /// It exists and these are its properties.
+    Present(T),
+    /// It is said to be gone.
+    Removed(Tombstone),
+}
+
 /// One entry of `members@delta`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -159,19 +166,19 @@ impl Object {
     }
 
     /// The user as a delta round met it.
-    pub(super) fn seen_user(self) -> Seen<UserFacts> {
+    pub(super) fn met_user(self) -> Met<UserFacts> {
         match &self.removed {
             // Beside the id nothing of a removed item is certain (1.4 of the facts).
-            Some(removed) => Seen::Gone(removed.tombstone(), Evidence::DeltaTombstone),
-            None => Seen::Present(self.user()),
+            Some(removed) => Met::Removed(removed.tombstone()),
+            None => Met::Present(self.user()),
         }
     }
 
     /// The group as a delta round met it.
-    pub(super) fn seen_group(self) -> Seen<GroupFacts> {
+    pub(super) fn met_group(self) -> Met<GroupFacts> {
         match &self.removed {
-            Some(removed) => Seen::Gone(removed.tombstone(), Evidence::DeltaTombstone),
-            None => Seen::Present(self.group()),
+            Some(removed) => Met::Removed(removed.tombstone()),
+            None => Met::Present(self.group()),
         }
     }
 

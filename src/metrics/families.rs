@@ -94,6 +94,7 @@ pub(super) struct Runs {
     pub(super) withheld: IntGaugeVec,
     pub(super) objects: IntGaugeVec,
     pub(super) drift: IntGauge,
+    pub(super) refuted: IntCounter,
     pub(super) findings: IntGaugeVec,
 }
 
@@ -135,6 +136,10 @@ impl Runs {
                 "drift_changes",
                 "Differences the last full run found that delta runs should have applied.",
             )?,
+            refuted: on.add(IntCounter::new(
+                "removals_refuted_total",
+                "Removals that lists suggested and a second look refuted; none of them was made.",
+            ))?,
             findings: on.gauges("findings", "Open findings.", &["kind"])?,
         })
     }

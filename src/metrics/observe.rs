@@ -30,6 +30,7 @@ impl Metrics {
             outcome,
             changes,
             drift,
+            refuted,
             withheld,
             totals,
             reading: _,
@@ -58,6 +59,7 @@ impl Metrics {
         }
         runs.last_success.with_label_values(&[mode_label]).set(seconds(*finished_at));
         self.withheld(*withheld);
+        runs.refuted.inc_by(*refuted);
         for kind in FindingKind::ALL {
             let open = findings.get(kind).copied().unwrap_or(0);
             runs.findings.with_label_values(&[kind.label()]).set(gauge(open));

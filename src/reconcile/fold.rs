@@ -1,13 +1,16 @@
 //! Brings an observation into the observed state.
 //!
-//! Owns the rules of overlay: last wins, silence is not removal, and a list cannot
-//! remove what lists never show. Decides nothing about rows of the platform.
+//! Owns the rules of overlay: last wins, silence is not removal, absence from a list is
+//! none either, and a list cannot remove what lists never show. What it takes away comes
+//! with its proof in the type. Decides nothing about rows of the platform.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{MemberRead, ObservedGroup, ObservedUser, Presence};
+use crate::directory::proof::{Grave, Record};
 use crate::directory::{
-    Evidence, GroupFacts, Member, MemberKind, Members, ObjectId, Seen, Tombstone, UserFacts,
+    Evidence, GroupFacts, GroupsOf, Member, MemberKind, Members, ObjectId, Seen, Tombstone,
+    UserFacts,
 };
 
 /// One part of a run's observation: a delta round, a set of lists, or reads by id.
@@ -22,8 +25,8 @@ pub struct Part {
     pub members: BTreeMap<ObjectId, Members>,
     /// All direct groups of users that came back: the only way to learn the edges
     /// of somebody restored (trap 6).
-    pub groups_of: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
-    /// Groups whose members could not be read.
+    pub groups_of: BTreeMap<ObjectId, GroupsOf>,
+    /// Groups whose members could not be read, or not be believed.
     pub failed: BTreeSet<ObjectId>,
 }
 
@@ -51,6 +54,17 @@ pub struct Moved {
     pub turned: BTreeSet<ObjectId>,
     /// Edges by (group, member): `Some` for one that is now there.
     pub edges: BTreeMap<(ObjectId, ObjectId), EdgeMove>,
+    /// What the removals among them rest on.
+    pub records: Records,
+}
+
+/// What was found gone in this run, and what that rests on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    /// By object: users and groups.
+    pub objects: BTreeMap<ObjectId, Record>,
+    /// By (group, member).
+    pub edges: BTreeMap<(ObjectId, ObjectId), Record>,
 }
 
 /// How an edge moved, seen over the whole run.
@@ -70,7 +84,7 @@ impl Moved {
 
     /// Whether nothing moved.
     pub fn is_empty(&self) -> bool {
-        let Self { users, groups, turned: _, edges } = self;
+        let Self { users, groups, turned: _, edges, records: _ } = self;
         users.is_empty() && groups.is_empty() && edges.is_empty()
     }
 }
@@ -96,8 +110,8 @@ pub fn fold(observed: &mut Observed, part: Part, moved: &mut Moved, in_scope: &S
             fold_members(observed, moved, group, members);
         }
     }
-    for (user, parents) in groups_of {
-        fold_groups_of(observed, moved, user, &parents);
+    for (user, groups) in groups_of {
+        fold_groups_of(observed, moved, user, &groups);
     }
     for group in failed {
         set_read(observed, moved, group, MemberRead::Stale);
@@ -140,15 +154,17 @@ impl Admission {
 
 fn fold_user(observed: &mut Observed, moved: &mut Moved, id: ObjectId, seen: Seen<UserFacts>) {
     let before = observed.users.get(&id);
+    let grave = grave_in(&seen);
     let after = match seen {
         Seen::Present(facts) => ObservedUser { facts, presence: Presence::Present },
-        Seen::Gone(tombstone, evidence) => ObservedUser {
+        Seen::Gone(grave) => ObservedUser {
             // A tombstone carries the id alone; the row keeps what it last knew.
             facts: before.map(|user| user.facts.clone()).unwrap_or_default(),
-            presence: gone(before.map(|user| user.presence), tombstone, evidence),
+            presence: gone(before.map(|user| user.presence), grave),
         },
     };
     if before != Some(&after) {
+        note_record(moved, id, grave);
         observed.users.insert(id, after);
         moved.users.insert(id);
     }
@@ -157,15 +173,17 @@ fn fold_user(observed: &mut Observed, moved: &mut Moved, id: ObjectId, seen: See
 fn fold_group(observed: &mut Observed, moved: &mut Moved, id: ObjectId, seen: Seen<GroupFacts>) {
     let before = observed.groups.get(&id);
     let members = before.map_or(MemberRead::Never, |group| group.members);
+    let grave = grave_in(&seen);
     let after = match seen {
         Seen::Present(facts) => ObservedGroup { facts, presence: Presence::Present, members },
-        Seen::Gone(tombstone, evidence) => ObservedGroup {
+        Seen::Gone(grave) => ObservedGroup {
             facts: before.map(|group| group.facts.clone()).unwrap_or_default(),
-            presence: gone(before.map(|group| group.presence), tombstone, evidence),
+            presence: gone(before.map(|group| group.presence), grave),
             members,
         },
     };
     if before != Some(&after) {
+        note_record(moved, id, grave);
         if before.map(|group| group.presence) != Some(after.presence) {
             moved.turned.insert(id);
         }
@@ -174,9 +192,25 @@ fn fold_group(observed: &mut Observed, moved: &mut Moved, id: ObjectId, seen: Se
     }
 }
 
+const fn grave_in<T>(seen: &Seen<T>) -> Option<Grave> {
+    match seen {
+        Seen::Gone(grave) => Some(*grave),
+        Seen::Present(_) => None,
+    }
+}
+
+/// Keeps what a removal rests on; who came back has none.
+fn note_record(moved: &mut Moved, id: ObjectId, grave: Option<Grave>) {
+    match grave {
+        Some(grave) => moved.records.objects.insert(id, grave.record()),
+        None => moved.records.objects.remove(&id),
+    };
+}
+
 /// The first evidence stays; only soft may turn into hard. So a tombstone that is
 /// delivered again moves nothing.
-fn gone(before: Option<Presence>, tombstone: Tombstone, evidence: Evidence) -> Presence {
+fn gone(before: Option<Presence>, grave: Grave) -> Presence {
+    let (tombstone, evidence) = (grave.tombstone(), grave.record().evidence);
     match before {
         Some(Presence::Gone(was, because)) if was == tombstone || was == Tombstone::Hard => {
             Presence::Gone(was, because)
@@ -188,23 +222,22 @@ fn gone(before: Option<Presence>, tombstone: Tombstone, evidence: Evidence) -> P
 fn fold_members(observed: &mut Observed, moved: &mut Moved, group: ObjectId, members: Members) {
     match members {
         Members::Changes(changes) => {
-            for (member, joined) in changes {
-                if joined {
-                    join(observed, moved, group, member);
+            for (member, joined) in changes.get() {
+                if *joined {
+                    join(observed, moved, group, *member);
                 } else {
-                    leave(observed, moved, group, member, Evidence::DeltaTombstone);
+                    leave(observed, moved, group, *member, changes.record());
                 }
             }
         }
-        Members::Complete(list) => {
-            let stored = observed.edges.get(&group).cloned().unwrap_or_default();
-            for member in stored.difference(&list) {
+        Members::Complete { list, left } => {
+            for (member, departure) in left {
                 // Lists leave out who is deleted, yet a deleted member stays one (1.8).
-                if exists(observed, member) {
-                    leave(observed, moved, group, *member, Evidence::CompleteRead);
+                if exists(observed, &member) {
+                    leave(observed, moved, group, member, departure.record());
                 }
             }
-            for member in list.difference(&stored) {
+            for member in list.get() {
                 join(observed, moved, group, *member);
             }
             set_read(observed, moved, group, MemberRead::Complete);
@@ -212,22 +245,16 @@ fn fold_members(observed: &mut Observed, moved: &mut Moved, group: ObjectId, mem
     }
 }
 
-fn fold_groups_of(
-    observed: &mut Observed,
-    moved: &mut Moved,
-    user: ObjectId,
-    parents: &BTreeSet<ObjectId>,
-) {
+fn fold_groups_of(observed: &mut Observed, moved: &mut Moved, user: ObjectId, groups: &GroupsOf) {
     let member = Member { id: user, kind: MemberKind::User };
-    let groups: Vec<ObjectId> = observed.groups.keys().copied().collect();
-    for group in groups {
-        let is_member = observed.edges.get(&group).is_some_and(|edges| edges.contains(&member));
-        match (is_member, parents.contains(&group)) {
-            (false, true) => join(observed, moved, group, member),
-            (true, false) if is_whole(&observed.groups[&group]) => {
-                leave(observed, moved, group, member, Evidence::CompleteRead);
-            }
-            _ => {}
+    for group in groups.list.get() {
+        if observed.groups.contains_key(group) {
+            join(observed, moved, *group, member);
+        }
+    }
+    for (group, departure) in &groups.left {
+        if observed.groups.get(group).is_some_and(is_whole) {
+            leave(observed, moved, *group, member, departure.record());
         }
     }
 }
@@ -250,6 +277,7 @@ fn exists(observed: &Observed, member: &Member) -> bool {
 
 fn join(observed: &mut Observed, moved: &mut Moved, group: ObjectId, member: Member) {
     if observed.edges.entry(group).or_default().insert(member) {
+        moved.records.edges.remove(&(group, member.id));
         note(moved, group, member, EdgeMove::Joined(member.kind));
     }
 }
@@ -259,10 +287,11 @@ fn leave(
     moved: &mut Moved,
     group: ObjectId,
     member: Member,
-    evidence: Evidence,
+    record: Record,
 ) {
     if observed.edges.entry(group).or_default().remove(&member) {
-        note(moved, group, member, EdgeMove::Left(member.kind, evidence));
+        moved.records.edges.insert((group, member.id), record);
+        note(moved, group, member, EdgeMove::Left(member.kind, record.evidence));
     }
 }
 

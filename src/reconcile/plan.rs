@@ -6,6 +6,7 @@
 
 mod access;
 mod addresses;
+mod admins;
 mod closure;
 mod display;
 mod groups;

@@ -144,6 +144,12 @@ labels! {
         RemovalsHeld = "removals_held",
         /// A permission that is missing in Azure.
         PermissionMissing = "permission_missing",
+        /// Something that a complete list left out exists after all: the list had drifted.
+        ReadRefuted = "read_refuted",
+        /// Something that a list left out, and that Graph could not be asked about.
+        RemovalUnconfirmed = "removal_unconfirmed",
+        /// An admin group that is unknown, deleted or unreadable.
+        AdminGroupUnusable = "admin_group_unusable",
         /// The clocks of host, database and Graph disagree; nothing is purged.
         ClockSkew = "clock_skew",
     }
@@ -237,6 +243,8 @@ pub struct Report {
     pub changes: BTreeMap<(Entity, Action), u64>,
     /// Differences a full run found that delta runs should have applied.
     pub drift: u64,
+    /// Removals that lists suggested and a second look refuted: none of them was made.
+    pub refuted: u64,
     /// What the guard withheld.
     pub withheld: Removals,
     /// What the platform sees now.

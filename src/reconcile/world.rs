@@ -6,7 +6,7 @@
 //! those, with their rows, and every stored membership; of each address that an affected
 //! user may hold, claim or give up, every row that holds or claims it; of the registry,
 //! the row of each group that it links, binds or may bind, and row and product memberships
-//! of each owner likewise.
+//! of each owner likewise; and each admin group with its row, affected or not.
 //!
 //! Its affected sets are *complete*: what moved or was held; whoever stands, over any
 //! number of nested groups, below a group that moved (state, name and how well it was
@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use super::fold::Records;
 use super::report::{FindingKind, labels};
 use crate::directory::{Evidence, GroupFacts, ObjectId, Tombstone, UserFacts, fold_case};
 
@@ -246,6 +247,8 @@ pub struct World {
     pub group_sizes: BTreeMap<ObjectId, u64>,
     /// Evidence for edges that this run saw vanish.
     pub edge_evidence: BTreeMap<(ObjectId, ObjectId), Evidence>,
+    /// What removals that this run saw rest on, for the audit.
+    pub records: Records,
     /// Users that Graph confirmed by id to be gone for longer than the retention.
     pub purge_users: BTreeMap<ObjectId, Purge>,
     /// Groups likewise.

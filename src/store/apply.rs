@@ -25,7 +25,7 @@ use super::schema::{
 use super::types::{Id, Time};
 use super::{Doing, Error, Tx};
 use crate::directory::{Cursor, MemberKind, Mode, ObjectId};
-use crate::reconcile::fold::{EdgeMove, Moved, Observed};
+use crate::reconcile::fold::{EdgeMove, Moved, Observed, Records};
 use crate::reconcile::guard;
 use crate::reconcile::plan::Plan;
 use crate::reconcile::report::{Action, Entity, Totals, Trigger};
@@ -73,6 +73,7 @@ struct Writing<'a, 'c> {
     tx: &'a mut Tx<'c>,
     plan: &'a Plan,
     info: &'a RunInfo,
+    records: &'a Records,
     ids: Ids,
     audit: AuditLog,
     changes: BTreeMap<(Entity, Action), u64>,
@@ -193,7 +194,9 @@ impl Tx<'_> {
     pub fn apply(&mut self, plan: &Plan, world: &World, info: &RunInfo) -> Result<Applied, Error> {
         let ids = ids::resolve(self, plan, world)?;
         let audit = AuditLog::new(info);
-        let mut writing = Writing { tx: self, plan, info, ids, audit, changes: BTreeMap::new() };
+        let records = &world.records;
+        let changes = BTreeMap::new();
+        let mut writing = Writing { tx: self, plan, info, records, ids, audit, changes };
         writing.memberships_end()?;
         writing.links_and_members_end()?;
         writing.groups()?;

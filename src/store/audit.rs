@@ -21,6 +21,7 @@ use super::schema::audit_logs;
 use super::types::{Json, Label, Time};
 use super::{Error, RunInfo, Tx};
 use crate::directory::Evidence;
+use crate::directory::proof::{Receipt, Record};
 use crate::reconcile::report::{Action, Entity};
 
 /// What the daemon signs its rows with.
@@ -58,6 +59,8 @@ pub(super) struct Entry {
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
     pub(super) evidence: Option<Evidence>,
+    /// What the evidence rests on, where this run saw it.
+    pub(super) record: Option<Record>,
     /// Products gained or lost, with the key to name them under.
     pub(super) products: Option<(&'static str, Vec<String>)>,
 }
@@ -78,13 +81,17 @@ impl AuditLog {
 
     /// Adds an entry; writes when enough have come together.
     pub(super) fn add(&mut self, tx: &mut Tx<'_>, entry: Entry) -> Result<(), Error> {
-        let Entry { entity, entity_id, action, before, after, evidence, products } = entry;
+        let Entry { entity, entity_id, action, before, after, evidence, record, products } = entry;
         let metadata = if evidence.is_none() && products.is_none() {
             self.plain.clone()
         } else {
             let mut metadata = self.signature.clone();
             if let Some(evidence) = evidence {
                 metadata.insert("evidence".into(), json!(evidence.label()));
+                // What a later sighting rests on is not what this removal rests on.
+                if let Some(record) = record.filter(|record| record.evidence == evidence) {
+                    metadata.insert("proof".into(), proof(&record));
+                }
             }
             if let Some((key, products)) = products {
                 metadata.insert(key.into(), json!(products));
@@ -121,6 +128,12 @@ impl AuditLog {
         self.flush(tx)?;
         Ok(self.written)
     }
+}
+
+/// What can be looked up in Graph's own logs.
+fn proof(record: &Record) -> Value {
+    let Record { evidence: _, receipt: Receipt { request_id, at }, answers } = record;
+    json!({ "answers": answers, "request_id": request_id, "read_at": at })
 }
 
 /// A stored document; says in which row one that is none was found.

@@ -55,16 +55,39 @@ impl Tx<'_> {
             .collect())
     }
 
-    /// Writes what a plan found, and what is over.
+    /// Since when each open finding is open.
+    pub(super) fn findings_since(
+        &mut self,
+    ) -> Result<BTreeMap<(FindingKind, String), DateTime<Utc>>, Error> {
+        let rows: Vec<(String, String, Time)> = dirsync_findings::table
+            .filter(dirsync_findings::resolved_at.is_null())
+            .select((
+                dirsync_findings::kind,
+                dirsync_findings::subject,
+                dirsync_findings::first_seen_at,
+            ))
+            .load(self.conn)
+            .doing("reading findings")?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(kind, subject, since)| {
+                Some(((FindingKind::parse(&kind)?, subject), since.0))
+            })
+            .collect())
+    }
+
+    /// Writes what a plan found, and what is over. A finding that is reworded stays open since
+    /// it was first seen.
     pub(super) fn write_findings(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), Error> {
+        let since = if plan.raised.is_empty() { BTreeMap::new() } else { self.findings_since()? };
         let raised: Vec<FindingRow<'_>> = plan
             .raised
             .iter()
-            .map(|((kind, subject), message)| FindingRow {
+            .map(|(key @ (kind, subject), message)| FindingRow {
                 kind: kind.label(),
                 subject,
                 message,
-                first_seen_at: Time(now),
+                first_seen_at: Time(since.get(key).copied().unwrap_or(now)),
                 last_seen_at: Time(now),
                 resolved_at: None,
             })

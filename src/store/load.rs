@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use super::bulk::IDS_MAX;
@@ -81,6 +82,8 @@ pub struct Start {
     pub unread_groups: BTreeSet<ObjectId>,
     /// Registry group names, folded, that were asked for and mean none or several.
     pub unresolved_names: BTreeSet<String>,
+    /// Since when each finding is open that concerns reading.
+    pub troubled_since: BTreeMap<(FindingKind, String), DateTime<Utc>>,
 }
 
 impl Tx<'_> {
@@ -95,6 +98,7 @@ impl Tx<'_> {
             group_bindings: self.bindings("group")?,
             unread_groups: self.unread_groups()?,
             unresolved_names: self.unresolved_names()?,
+            troubled_since: self.findings_since()?,
         })
     }
 
@@ -208,6 +212,41 @@ impl Tx<'_> {
         observed_groups(self.conn, which)
     }
 
+    /// What is observed of these users, properties included.
+    pub fn observed_users(
+        &mut self,
+        ids: &BTreeSet<ObjectId>,
+    ) -> Result<BTreeMap<ObjectId, ObservedUser>, Error> {
+        observed_users(self.conn, Which::Ids(ids))
+    }
+
+    /// Observed direct members of these groups.
+    pub fn members_of(
+        &mut self,
+        groups: &BTreeSet<ObjectId>,
+    ) -> Result<BTreeMap<ObjectId, BTreeSet<Member>>, Error> {
+        Ok(by_group(edges(self.conn, EdgesOf::Groups(groups))?))
+    }
+
+    /// Observed direct groups of these members, as (group, member).
+    pub fn groups_of(
+        &mut self,
+        members: &BTreeSet<ObjectId>,
+    ) -> Result<BTreeSet<(ObjectId, ObjectId)>, Error> {
+        let rows = edges(self.conn, EdgesOf::Members(members))?;
+        Ok(rows.iter().map(|edge| (edge.group_id.into(), edge.member_id.into())).collect())
+    }
+
+    /// How many guests are observed to exist.
+    pub fn count_guests(&mut self) -> Result<i64, Error> {
+        use dirsync_observed_users::dsl;
+        dsl::dirsync_observed_users
+            .filter(dsl::guest.eq(true).and(dsl::presence.eq("present")))
+            .count()
+            .get_result(self.conn)
+            .doing("counting guests")
+    }
+
     /// Everything observed.
     pub fn observed_all(&mut self) -> Result<Observed, Error> {
         Ok(Observed {
@@ -227,16 +266,18 @@ impl Tx<'_> {
         for part in parts {
             users.extend(part.users.keys());
             groups.extend(part.groups.keys().chain(part.members.keys()).chain(&part.failed));
-            groups.extend(part.groups_of.values().flatten());
+            for of in part.groups_of.values() {
+                groups.extend(of.list.get().iter().chain(of.left.keys()));
+            }
             moved_members.extend(part.groups_of.keys());
             for (group, members) in &part.members {
                 match members {
-                    Members::Complete(_) => {
+                    Members::Complete { .. } => {
                         listed.insert(*group);
                     }
                     Members::Changes(changes) => {
                         moved_groups.insert(*group);
-                        moved_members.extend(changes.keys().map(|member| member.id));
+                        moved_members.extend(changes.get().keys().map(|member| member.id));
                     }
                 }
             }

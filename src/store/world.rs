@@ -17,6 +17,7 @@ use super::schema::{
 };
 use super::types::Id;
 use super::{Doing, Error, Tx};
+use crate::directory::proof::Grave;
 use crate::directory::{MemberKind, ObjectId, fold_case, person_key};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::report::FindingKind;
@@ -33,10 +34,12 @@ pub struct Question {
     pub registry: Option<Vec<RegistryEntry>>,
     /// Groups that have the asked registry names, by folded name.
     pub candidates: BTreeMap<String, BTreeSet<ObjectId>>,
-    /// Users that may be purged.
-    pub purge_users: BTreeSet<ObjectId>,
+    /// Users that may be purged, because Graph has just confirmed that they are gone.
+    pub purge_users: BTreeMap<ObjectId, Grave>,
     /// Groups that may be purged.
-    pub purge_groups: BTreeSet<ObjectId>,
+    pub purge_groups: BTreeMap<ObjectId, Grave>,
+    /// Groups whose members are platform admins.
+    pub admin_groups: BTreeSet<ObjectId>,
 }
 
 impl Tx<'_> {
@@ -53,9 +56,12 @@ impl Tx<'_> {
             products: catalogue.products,
             links: catalogue.links,
             open_findings: self.open_findings()?,
-            purge_groups: question.purge_groups.clone(),
+            purge_groups: question.purge_groups.keys().copied().collect(),
+            records: moved.records.clone(),
             ..World::default()
         };
+        let purges = question.purge_users.iter().chain(&question.purge_groups);
+        world.records.objects.extend(purges.map(|(id, grave)| (*id, grave.record())));
         for (key, step) in &moved.edges {
             if let EdgeMove::Left(_, evidence) = step {
                 world.edge_evidence.insert(*key, *evidence);
@@ -69,7 +75,8 @@ impl Tx<'_> {
         self.fill_memberships(&mut world, question.everything)?;
         self.fill_registry(&mut world, question, catalogue.ours)?;
         self.fill_sizes(&mut world)?;
-        self.fill_purges(&mut world, &question.purge_users)?;
+        self.fill_purges(&mut world, question.purge_users.keys())?;
+        self.fill_admin_groups(&mut world, &question.admin_groups)?;
         Ok(world)
     }
 
@@ -102,10 +109,10 @@ impl Tx<'_> {
         let (held_users, held_groups) = self.held()?;
         let mut affected: BTreeSet<ObjectId> = moved.users.iter().copied().collect();
         affected.extend(held_users);
-        affected.extend(question.purge_users.iter());
+        affected.extend(question.purge_users.keys());
         affected.extend(waiting_users(world));
         let mut below = held_groups.clone();
-        below.extend(&question.purge_groups);
+        below.extend(question.purge_groups.keys());
         below.extend(&moved.turned);
         for ((group, member), step) in &moved.edges {
             let (EdgeMove::Joined(kind) | EdgeMove::Left(kind, _)) = step;
@@ -118,7 +125,7 @@ impl Tx<'_> {
             };
         }
         world.affected_groups = moved.groups.iter().copied().chain(held_groups).collect();
-        world.affected_groups.extend(&question.purge_groups);
+        world.affected_groups.extend(question.purge_groups.keys());
         affected.extend(self.people_below(&below)?);
         world.users = observed.users;
         world.groups = observed.groups;
@@ -390,7 +397,24 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn fill_purges(&mut self, world: &mut World, ids: &BTreeSet<ObjectId>) -> Result<(), Error> {
+    /// Admin groups are judged in each run: nobody loses the role by one that is not known.
+    fn fill_admin_groups(
+        &mut self,
+        world: &mut World,
+        ids: &BTreeSet<ObjectId>,
+    ) -> Result<(), Error> {
+        let unseen = ids.iter().filter(|id| !world.groups.contains_key(id)).copied().collect();
+        world.groups.extend(observed_groups(self.conn, Which::Ids(&unseen))?);
+        let unseen = ids.iter().filter(|id| !world.group_rows.contains_key(id)).copied().collect();
+        world.group_rows.extend(load_groups(self.conn, Which::Ids(&unseen))?);
+        Ok(())
+    }
+
+    fn fill_purges<'a>(
+        &mut self,
+        world: &mut World,
+        ids: impl Iterator<Item = &'a ObjectId>,
+    ) -> Result<(), Error> {
         for id in ids {
             let Some(user) = world.identities.get(id).and_then(|row| row.id) else { continue };
             let deployed: i64 = resource_deployments::table

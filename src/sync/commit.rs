@@ -40,7 +40,11 @@ struct Committing<'s> {
 impl Committing<'_> {
     fn run(&self, tx: &mut Tx<'_>, mut observation: Observation) -> Result<Done, store::Error> {
         let request_id = observation.request_id.take();
-        let info = self.info(observation.mode, observation.generation, request_id);
+        let mut info = self.info(observation.mode, observation.generation, request_id);
+        if observation.again {
+            // No link is usable under another fingerprint: the next run reads everything.
+            info.fingerprint.push_str(";in doubt");
+        }
         tx.claim(&info)?;
         let everything = observation.question.everything;
         if !everything {
@@ -48,7 +52,8 @@ impl Committing<'_> {
         }
         let timer = Instant::now();
         let (mut world, drift) = self.load(tx, &mut observation)?;
-        let Observation { mode, generation, cursor, reading, seconds, notes, .. } = observation;
+        let Observation { mode, generation, cursor, reading, refuted, seconds, notes, .. } =
+            observation;
         let mut phases =
             BTreeMap::from([(Phase::Observe, seconds), (Phase::Load, timer.elapsed())]);
 
@@ -85,6 +90,7 @@ impl Committing<'_> {
             outcome,
             changes,
             drift,
+            refuted,
             withheld,
             totals: Some(totals),
             reading,

@@ -2,11 +2,12 @@
 //!
 //! Tokens first, then lists, then the rounds since those tokens: so nothing that
 //! happens while lists are read is lost. Absence is never taken at its word: an object
-//! that lists do not show is asked for by id. Decides nothing about the platform.
+//! that lists do not show is asked for by id, and so are the groups of a member that is
+//! missing from one. Decides nothing about the platform.
 
 mod reading;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -34,6 +35,10 @@ pub struct Observation {
     pub(super) question: Question,
     /// Where the next run starts.
     pub(super) cursor: Cursor,
+    /// Whether the next run must read everything, because this one could not be believed.
+    pub(super) again: bool,
+    /// Removals that lists suggested and a second look refuted.
+    pub(super) refuted: u64,
     /// The commit that this run builds upon.
     pub(super) generation: i64,
     /// What reading cost.
@@ -53,14 +58,18 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let start = sync.store.read(|tx| tx.start()).await?;
     start.cursor.as_ref().map_or(Ok(()), |row| row.require_tenant(&sync.settings.tenant_id))?;
     let roles = sync.directory.token_roles().await?;
-    let shows_hidden =
-        roles.is_none_or(|roles| roles.iter().any(|role| role == "Member.Read.Hidden"));
-    let mut reader = Reader::new(sync, &start, shows_hidden);
+    let stored = usable(sync, &start);
+    let mut reader = Reader::new(sync, &start, run.started_at, roles.as_deref());
     reader.note_invalid_links();
-    let (mode, cursor) = reader.rounds_and_lists(run.mode, usable(sync, &start)).await?;
+    reader.note_roles(roles.as_deref());
+    let (mode, cursor) = reader.rounds_and_lists(run.mode, stored.as_ref()).await?;
     reader.complete_scope().await?;
+    reader.look_twice().await?;
+    let doubt = reader.mend_properties().await?;
+    let (cursor, again) = doubt.cursor(cursor, stored);
     let question = question(sync, run, mode, &mut reader).await?;
     let Reader { parts, listed_at, followed, admitted_users, admitted_groups, notes, .. } = reader;
+    let refuted = reader.refuted;
     let settings = &sync.settings;
     let admission = |all, ids| if all { Admission::All } else { Admission::Only(ids) };
     Ok(Observation {
@@ -73,6 +82,8 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         },
         question,
         cursor,
+        again,
+        refuted,
         generation: start.cursor.as_ref().map_or(0, |row| row.generation),
         reading: cost(&before, &sync.directory.tally()),
         seconds: timer.elapsed(),
@@ -110,8 +121,9 @@ async fn question(
         everything: mode == Mode::Full,
         registry: sync.settings.registry.as_deref().cloned(),
         candidates: std::mem::take(&mut reader.candidates),
-        purge_users: BTreeSet::new(),
-        purge_groups: BTreeSet::new(),
+        purge_users: BTreeMap::new(),
+        purge_groups: BTreeMap::new(),
+        admin_groups: sync.settings.admin_groups.clone(),
     };
     if mode == Mode::Full {
         add_purges(sync, run, reader, &mut question).await?;
@@ -156,19 +168,15 @@ async fn add_purges(
     if skewed {
         return Ok(());
     }
-    let gone = |since: &GoneSince| match since {
-        GoneSince::Gone => true,
-        GoneSince::SoftSince(time) => *time < limit,
-        GoneSince::Alive => false,
+    let gone = |(id, since)| match since {
+        GoneSince::Gone(grave) => Some((id, grave)),
+        GoneSince::SoftSince(time, grave) => (time < limit).then_some((id, grave)),
+        GoneSince::Alive => None,
     };
     let asked = sync.directory.gone_since(&users, ObjectKind::User).await?;
-    question.purge_users.extend(asked.iter().filter(|(_, since)| gone(since)).map(|(id, _)| *id));
+    question.purge_users.extend(asked.into_iter().filter_map(gone));
     match sync.directory.gone_since(&groups, ObjectKind::Group).await {
-        Ok(asked) => {
-            question
-                .purge_groups
-                .extend(asked.iter().filter(|(_, since)| gone(since)).map(|(id, _)| *id));
-        }
+        Ok(asked) => question.purge_groups.extend(asked.into_iter().filter_map(gone)),
         // Without the right to look into the deleted groups nothing is known to be gone.
         Err(graph::Error::Forbidden(_)) => {}
         Err(error) => return Err(error.into()),

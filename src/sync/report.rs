@@ -24,6 +24,7 @@ pub fn as_json(report: &Report) -> Value {
         outcome,
         changes: _,
         drift,
+        refuted,
         withheld,
         totals,
         reading,
@@ -44,6 +45,7 @@ pub fn as_json(report: &Report) -> Value {
         "finished_at": finished_at,
         "changes": changes_by_word(report),
         "drift": drift,
+        "refuted": refuted,
         "withheld": {
             "users": withheld.users, "groups": withheld.groups, "memberships": withheld.memberships,
         },

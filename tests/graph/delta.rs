@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use graph_simulator::{
     DeltaHabits, Effect, Expiry, Fault, FaultBody, GroupKind, NewGroup, Options, PageSizes, Tenant,
 };
+use nexus_dirsync::directory::proof::Grave;
 use nexus_dirsync::directory::{DeltaLink, Evidence, Seen, Tombstone};
 use nexus_dirsync::graph::{Error, QUERY_FINGERPRINT};
 use serde_json::json;
@@ -18,7 +19,9 @@ async fn nothing_changed_is_an_empty_round_with_a_new_link() {
     let users = bench.directory.users_round(&from.users).await.expect("a round");
     let groups = bench.directory.groups_round(&from.groups).await.expect("a round");
     assert!(users.seen.is_empty() && groups.groups.seen.is_empty() && groups.members.is_empty());
-    assert!(users.request_id.is_some() && users.pages == 1);
+    let record = users.proof.record();
+    assert!(record.receipt.request_id.is_some() && record.receipt.at.is_some());
+    assert_eq!((record.evidence, record.answers), (Evidence::DeltaTombstone, 1));
     assert!(bench.directory.users_round(&users.next).await.is_ok());
 }
 
@@ -36,7 +39,7 @@ async fn a_round_tells_what_happened_to_users() {
         tenant.restore_user(ids[3]);
     });
     let round = bench.directory.users_round(&from.users).await.expect("a round");
-    let gone = |tombstone| Seen::Gone(tombstone, Evidence::DeltaTombstone);
+    let gone = |tombstone| Seen::Gone(Grave::told(tombstone, &round.proof));
     assert!(matches!(&round.seen[&object(ids[0])], Seen::Present(facts)
         if facts.display_name.as_deref() == Some("Renamed") && facts.mail.is_some()));
     assert_eq!(round.seen[&object(ids[1])], gone(Tombstone::Soft));
@@ -58,10 +61,10 @@ async fn trap_03_slices_of_a_group_over_many_pages_are_one_group() {
         (outer, inner)
     });
     let round = bench.directory.groups_round(&from.groups).await.expect("a round");
-    assert!(round.groups.pages > 5);
+    assert!(round.groups.proof.record().answers > 5);
     let mut expected: BTreeMap<_, _> = ids.iter().map(|id| (user(*id), true)).collect();
     expected.insert(group(inner), true);
-    assert_eq!(round.members[&object(outer)], expected);
+    assert_eq!(*round.members[&object(outer)].get(), expected);
 
     bench.simulator.edit(|tenant| {
         tenant.remove_member(outer, ids[0]);
@@ -69,8 +72,8 @@ async fn trap_03_slices_of_a_group_over_many_pages_are_one_group() {
         tenant.add_member(outer, ids[1]);
     });
     let next = bench.directory.groups_round(&round.groups.next).await.expect("a round");
-    assert_eq!(next.members[&object(outer)].get(&user(ids[0])), Some(&false));
-    assert_ne!(next.members[&object(outer)].get(&user(ids[1])), Some(&false));
+    assert_eq!(next.members[&object(outer)].get().get(&user(ids[0])), Some(&false));
+    assert_ne!(next.members[&object(outer)].get().get(&user(ids[1])), Some(&false));
 }
 
 #[tokio::test]
@@ -113,7 +116,7 @@ async fn an_unruly_service_gives_the_same_round() {
     let users = bench.directory.users_round(&from.users).await.expect("a round");
     let groups = bench.directory.groups_round(&from.groups).await.expect("a round");
     assert_eq!(users.seen.len(), ids.len());
-    assert_eq!(groups.members[&object(team)].len(), ids.len());
+    assert_eq!(groups.members[&object(team)].get().len(), ids.len());
 }
 
 #[tokio::test]
@@ -266,7 +269,7 @@ async fn trap_36_a_gateway_failure_is_ridden_out_at_the_same_link() {
     let late = crate::bench::status(504, &[]);
     bench.simulator.inject(Fault::on("groups/delta", late).after(3).times(2));
     let round = bench.directory.groups_round(&from.groups).await.expect("a round");
-    assert_eq!(round.members[&object(team)].len(), ids.len());
+    assert_eq!(round.members[&object(team)].get().len(), ids.len());
 }
 
 #[tokio::test]
@@ -282,7 +285,7 @@ async fn trap_43_a_soft_deletion_reads_the_same_for_every_kind_of_group() {
         })
     });
     let round = bench.directory.groups_round(&from.groups).await.expect("a round");
-    let gone = |tombstone| Seen::Gone(tombstone, Evidence::DeltaTombstone);
+    let gone = |tombstone| Seen::Gone(Grave::told(tombstone, &round.groups.proof));
     assert_eq!(round.groups.seen[&groups[0]], gone(Tombstone::Soft));
     assert_eq!(round.groups.seen[&groups[1]], gone(Tombstone::Soft));
     assert_eq!(round.groups.seen[&groups[2]], gone(Tombstone::Hard));

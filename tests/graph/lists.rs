@@ -1,6 +1,7 @@
 //! Whole collections.
 
 use graph_simulator::{Effect, Expiry, Fault, NewGroup, Options, Tenant};
+use nexus_dirsync::directory::Evidence;
 use nexus_dirsync::graph::{Counted, Error};
 use serde_json::json;
 
@@ -13,6 +14,10 @@ async fn trap_15_a_list_is_read_to_its_last_page() {
     let bench = Bench::with(tenant, Options::default(), |settings| settings.page_size = 100);
     let users = bench.directory.list_users().await.expect("a list");
     let groups = bench.directory.list_groups().await.expect("a list");
+    let proof = users.record();
+    assert_eq!((proof.evidence, proof.answers), (Evidence::CompleteRead, 3));
+    assert!(proof.receipt.request_id.is_some() && proof.receipt.at.is_some());
+    let (users, groups) = (users.into_inner(), groups.into_inner());
     assert_eq!((users.len(), groups.len()), (250, 1));
     assert_eq!(groups[&object(team)].display_name.as_deref(), Some("team"));
     assert_eq!(users[&object(ids[7])].mail.as_deref(), Some("user7@contoso.com"));
@@ -27,7 +32,7 @@ async fn the_deleted_container_is_a_list_too() {
     tenant.soft_delete_group(team);
     let bench = Bench::new(tenant);
     let users = bench.directory.deleted_users().await.expect("a list");
-    assert_eq!(users.into_iter().collect::<Vec<_>>(), [object(ids[1])]);
+    assert_eq!(users.into_keys().collect::<Vec<_>>(), [object(ids[1])]);
     let denial = Fault::on("deletedItems/microsoft.graph.group", status(403, &[]));
     bench.simulator.inject(denial);
     let denied = bench.directory.deleted_groups().await.expect_err("no Group.Read.All");
@@ -35,7 +40,7 @@ async fn the_deleted_container_is_a_list_too() {
     assert!(denied.to_string().contains("Group.Read.All"));
     bench.simulator.clear_faults();
     let groups = bench.directory.deleted_groups().await.expect("a list");
-    assert_eq!(groups.into_iter().collect::<Vec<_>>(), [object(team)]);
+    assert_eq!(groups.into_keys().collect::<Vec<_>>(), [object(team)]);
 }
 
 #[tokio::test]
@@ -97,7 +102,7 @@ async fn trap_17_a_list_whose_pages_expire_is_read_again() {
     let (tenant, _) = tenant_of(35);
     let bench = Bench::with(tenant, Options::default(), |settings| settings.page_size = 10);
     bench.simulator.inject(Fault::on("skiptoken", Effect::ExpiredPageToken).after(1).once());
-    assert_eq!(bench.directory.list_users().await.expect("a list").len(), 35);
+    assert_eq!(bench.directory.list_users().await.expect("a list").get().len(), 35);
 }
 
 #[tokio::test]
@@ -153,7 +158,8 @@ async fn trap_18_counts_are_asked_with_their_consistency_level() {
     assert_eq!(bench.directory.count(Counted::Users).await.expect("a count"), 7);
     assert_eq!(bench.directory.count(Counted::Groups).await.expect("a count"), 1);
     assert!(
-        bench.directory.list_groups().await.expect("a list")[&object(hidden)].hidden_membership
+        bench.directory.list_groups().await.expect("a list").get()[&object(hidden)]
+            .hidden_membership
     );
 }
 

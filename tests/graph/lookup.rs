@@ -1,18 +1,23 @@
 //! Single objects: here, in the deleted container, or gone.
 
-use std::collections::BTreeMap;
-
 use chrono::{TimeDelta, Utc};
-use graph_simulator::{Effect, Fault, NewUser};
-use nexus_dirsync::directory::{Evidence, ObjectId, Seen, Tombstone};
-use nexus_dirsync::graph::{Detail, Error, GoneSince, ObjectKind};
+use graph_simulator::{Effect, Fault, FaultBody, NewUser};
+use nexus_dirsync::directory::{Evidence, Member, MemberKind, ObjectId, Tombstone};
+use nexus_dirsync::graph::{Detail, Error, GoneSince, ObjectKind, Verdict};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::bench::{Bench, group_of, object, status, tenant_of};
 
-fn gone<T>(tombstone: Tombstone) -> Seen<T> {
-    Seen::Gone(tombstone, Evidence::ConfirmedById)
+/// How an object is gone, with the proof that it is.
+fn gone<T>(verdict: &Verdict<T>) -> Option<Tombstone> {
+    let Verdict::Gone(grave) = verdict else { return None };
+    let record = grave.record();
+    assert_eq!(record.evidence, Evidence::ConfirmedById);
+    assert!(
+        record.receipt.request_id.is_some() && record.receipt.at.is_some() && record.answers > 0
+    );
+    Some(grave.tombstone())
 }
 
 #[tokio::test]
@@ -27,23 +32,90 @@ async fn trap_19_many_users_are_looked_up_15_to_a_filter() {
     asked.push(asked[0]);
     let found = bench.directory.users_by_id(&asked).await.expect("users");
     assert_eq!(found.len(), 101);
-    assert_eq!(found[&asked[3]], gone(Tombstone::Soft));
-    assert_eq!(found[&asked[4]], gone(Tombstone::Hard));
-    assert_eq!(found[&asked[100]], gone(Tombstone::Hard));
-    assert!(matches!(&found[&asked[9]], Seen::Present(facts) if facts.mail.is_some()));
+    assert_eq!(gone(&found[&asked[3]]), Some(Tombstone::Soft));
+    assert_eq!(gone(&found[&asked[4]]), Some(Tombstone::Hard));
+    assert_eq!(gone(&found[&asked[100]]), Some(Tombstone::Hard));
+    assert!(matches!(&found[&asked[9]], Verdict::Here(facts) if facts.mail.is_some()));
     assert_eq!(bench.requests_to("$batch"), 3, "by filter, by id, and among the deleted");
 }
 
 #[tokio::test]
-async fn doubt_about_a_lost_user_fails_the_call() {
-    let (tenant, _) = tenant_of(1);
+async fn doubt_about_a_lost_user_is_no_answer_and_concerns_nobody_else() {
+    let (mut tenant, ids) = tenant_of(2);
+    let lost = [ids[1], Uuid::from_u128(1)];
+    tenant.soft_delete_user(ids[1]);
     let bench = Bench::new(tenant);
-    bench.simulator.inject(Fault::on("deletedItems", status(400, &[])));
-    let asked = [object(Uuid::from_u128(1))];
-    assert!(matches!(bench.directory.users_by_id(&asked).await, Err(Error::Rejected(_))));
-    bench.simulator.clear_faults();
+    let asked = [ids[0], lost[0], lost[1]].map(object);
+    let own = |status_code| {
+        (
+            format!("/users/{}", lost[1]),
+            Effect::Status { status: status_code, headers: vec![], body: FaultBody::Empty },
+        )
+    };
+    let deleted = |code| (format!("deletedItems/{}", lost[1]), status(code, &[]));
+    for (path, effect) in [own(400), own(403), own(410), deleted(400), deleted(403), deleted(410)] {
+        let fault = bench.simulator.inject(Fault::on(&path, effect));
+        for asked_by_list in [false, true] {
+            let found = if asked_by_list {
+                bench.directory.confirm_users(&asked, 9).await
+            } else {
+                bench.directory.users_by_id(&asked).await
+            };
+            let found = found.expect("answers");
+            assert!(matches!(found[&asked[0]], Verdict::Here(_)), "{path}");
+            assert_eq!(gone(&found[&asked[1]]), Some(Tombstone::Soft), "{path}");
+            assert!(matches!(found[&asked[2]], Verdict::Unknown(_)), "{path}");
+        }
+        bench.simulator.clear_fault(fault);
+    }
     bench.simulator.inject(Fault::on("users?", Effect::MissingValue));
-    assert!(matches!(bench.directory.users_by_id(&asked).await, Err(Error::Incomplete { .. })));
+    let found = bench.directory.users_by_id(&asked).await.expect("answers");
+    assert!(found.values().all(|v| matches!(v, Verdict::Unknown(Error::Incomplete { .. }))));
+}
+
+#[tokio::test]
+async fn who_was_not_listed_is_confirmed_by_a_thousand_and_refuted_whatever_lists_say() {
+    let (mut tenant, ids) = tenant_of(1_001);
+    tenant.soft_delete_user(ids[3]);
+    tenant.soft_delete_user(ids[4]);
+    tenant.purge_user(ids[4]);
+    let bench = Bench::new(tenant);
+    let asked: Vec<_> = ids.iter().map(|id| object(*id)).collect();
+    // What a lost permission may look like, everywhere but under the own address.
+    for effect in [None, Some("getByIds"), Some("users?")] {
+        bench.simulator.clear_faults();
+        if let Some(path) = effect {
+            bench.simulator.inject(Fault::on(path, Effect::EmptyOk));
+        }
+        bench.simulator.reset_counters();
+        let found = bench.directory.confirm_users(&asked, 2_000).await.expect("answers");
+        assert_eq!(bench.requests_to("getByIds"), 2, "{effect:?}");
+        assert_eq!(found.len(), 1_001, "{effect:?}");
+        for (at, id) in asked.iter().enumerate() {
+            let expected = match at {
+                3 => Some(Tombstone::Soft),
+                4 => Some(Tombstone::Hard),
+                _ => None,
+            };
+            assert_eq!(gone(&found[id]), expected, "{effect:?} {at}");
+            assert!(!matches!(found[id], Verdict::Unknown(_)), "{effect:?} {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_lost_objects_than_may_be_asked_for_are_asked_for_not_at_all() {
+    let (tenant, ids) = tenant_of(3);
+    let bench = Bench::new(tenant);
+    let mut asked: Vec<_> = ids.iter().map(|id| object(*id)).collect();
+    asked.extend((1..4).map(|n| object(Uuid::from_u128(n))));
+    let found = bench.directory.confirm_users(&asked, 2).await.expect("answers");
+    assert!(asked[..3].iter().all(|id| matches!(found[id], Verdict::Here(_))));
+    assert!(
+        asked[3..].iter().all(|id| matches!(found[id], Verdict::Unknown(Error::TooMany { .. })))
+    );
+    let found = bench.directory.confirm_users(&asked, 3).await.expect("answers");
+    assert!(asked[3..].iter().all(|id| gone(&found[id]) == Some(Tombstone::Hard)));
 }
 
 #[tokio::test]
@@ -57,17 +129,17 @@ async fn a_lost_group_counts_as_restorable_while_nobody_may_look() {
     let asked = [here, soft, Uuid::from_u128(1)].map(object);
     let found = bench.directory.groups_by_id(&asked).await.expect("groups");
     assert!(
-        matches!(&found[&asked[0]], Seen::Present(facts) if facts.display_name.as_deref() == Some("here"))
+        matches!(&found[&asked[0]], Verdict::Here(facts) if facts.display_name.as_deref() == Some("here"))
     );
     assert_eq!(
-        (&found[&asked[1]], &found[&asked[2]]),
-        (&gone(Tombstone::Soft), &gone(Tombstone::Soft))
+        (gone(&found[&asked[1]]), gone(&found[&asked[2]])),
+        (Some(Tombstone::Soft), Some(Tombstone::Soft))
     );
     bench.simulator.clear_faults();
     let found = bench.directory.groups_by_id(&asked).await.expect("groups");
     assert_eq!(
-        (&found[&asked[1]], &found[&asked[2]]),
-        (&gone(Tombstone::Soft), &gone(Tombstone::Hard))
+        (gone(&found[&asked[1]]), gone(&found[&asked[2]])),
+        (Some(Tombstone::Soft), Some(Tombstone::Hard))
     );
 }
 
@@ -102,13 +174,13 @@ async fn a_purge_learns_whether_and_since_when() {
     let bench = Bench::new(tenant);
     let asked: Vec<_> = ids.iter().map(|id| object(*id)).collect();
     let found = bench.directory.gone_since(&asked, ObjectKind::User).await.expect("answers");
-    let GoneSince::SoftSince(since) = found[&asked[1]] else { panic!("soft") };
+    let GoneSince::SoftSince(since, soft) = found[&asked[1]] else { panic!("soft") };
+    let GoneSince::Gone(hard) = found[&asked[2]] else { panic!("gone") };
+    assert_eq!((soft.tombstone(), hard.tombstone()), (Tombstone::Soft, Tombstone::Hard));
     // The simulated directory lives in the past: this is its date, not the time of asking.
     assert!(Utc::now() - since > TimeDelta::days(1), "{since}");
-    let mut expected: BTreeMap<_, _> = asked.iter().map(|id| (*id, GoneSince::Alive)).collect();
-    expected.insert(asked[1], GoneSince::SoftSince(since));
-    expected.insert(asked[2], GoneSince::Gone);
-    assert_eq!(found, expected);
+    let alive = [0, 3].map(|at: usize| found[&asked[at]]);
+    assert_eq!((found.len(), alive), (4, [GoneSince::Alive; 2]));
     let clock = bench.directory.server_time().expect("a Date");
     assert!((Utc::now() - clock).abs() < TimeDelta::minutes(1));
     assert!(bench.directory.last_request_id().is_some());
@@ -121,6 +193,10 @@ async fn a_purge_is_not_told_anything_in_doubt() {
     bench.simulator.inject(Fault::on("deletedItems", status(403, &[])));
     let denied = bench.directory.gone_since(&asked, ObjectKind::Group).await;
     assert!(matches!(denied, Err(Error::Forbidden(_))));
+    let hidden = bench.simulator.inject(Fault::on("/users/", status(403, &[])));
+    let denied = bench.directory.gone_since(&asked, ObjectKind::User).await;
+    assert!(matches!(denied, Err(Error::Forbidden(_))));
+    bench.simulator.clear_fault(hidden);
     bench.answer("getByIds", json!({}));
     let cut = bench.directory.gone_since(&asked, ObjectKind::User).await;
     assert!(matches!(cut, Err(Error::Incomplete { .. })));
@@ -144,7 +220,7 @@ async fn trap_35_guests_are_addressed_by_id() {
         tenant.create_user(NewUser { user_principal_name: upn.clone(), ..NewUser::default() });
     let bench = Bench::new(tenant);
     let found = bench.directory.users_by_id(&[object(guest)]).await.expect("users");
-    let Seen::Present(facts) = &found[&object(guest)] else { panic!("present") };
+    let Verdict::Here(facts) = &found[&object(guest)] else { panic!("present") };
     assert!(facts.guest && facts.upn.as_ref() == Some(&upn));
     assert!(bench.simulator.requests().iter().all(|request| !request.target.contains("EXT")));
 }
@@ -161,7 +237,8 @@ async fn trap_14_and_16_nothing_is_expanded_and_properties_are_always_selected()
     directory.list_groups().await.expect("a list");
     directory.deleted_users().await.expect("a list");
     directory.members(&team, Detail::Facts).await.expect("lists");
-    directory.groups_of(&asked).await.expect("groups");
+    let kinds = [(asked[0], MemberKind::User), (team[0], MemberKind::Group)];
+    directory.groups_of(&kinds.map(|(id, kind)| Member { id, kind })).await.expect("groups");
     directory.users_by_id(&asked).await.expect("users");
     directory.groups_by_id(&team).await.expect("groups");
     for request in bench.simulator.requests().iter().filter(|request| request.method == "GET") {

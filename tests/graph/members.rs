@@ -3,15 +3,22 @@
 use std::collections::BTreeSet;
 
 use graph_simulator::{Effect, Fault, GroupKind, NewGroup, Options, OtherKind};
+use nexus_dirsync::directory::Evidence;
+use nexus_dirsync::directory::proof::Whole;
 use nexus_dirsync::graph::{Detail, Endpoint, Error, Lookup, MemberList};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::bench::{Bench, group, group_of, object, status, tenant_of, user};
 
-fn complete<T: Clone>(list: &Lookup<T>) -> T {
+fn complete<T: Clone>(list: &Lookup<Whole<T>>) -> T {
     match list {
-        Lookup::Complete(list) => list.clone(),
+        Lookup::Complete(list) => {
+            let proof = list.record();
+            assert_eq!(proof.evidence, Evidence::CompleteRead);
+            assert!(proof.answers > 0 && proof.receipt.request_id.is_some());
+            list.get().clone()
+        }
         _ => panic!("not complete"),
     }
 }
@@ -190,10 +197,13 @@ async fn trap_33_groups_of_a_user_are_asked_for_by_user() {
     let teams: Vec<_> =
         (0..25).map(|at| group_of(&mut tenant, &format!("team {at}"), &ids[..1])).collect();
     tenant.soft_delete_user(ids[2]);
+    let outer = group_of(&mut tenant, "outer", &[teams[4], ids[1]]);
     let bench = Bench::with(tenant, Options::default(), |settings| settings.page_size = 10);
-    let asked: Vec<_> = ids.iter().map(|id| object(*id)).collect();
+    let mut asked: Vec<_> = ids.iter().map(|id| user(*id)).collect();
+    asked.push(group(teams[4]));
     let all = bench.directory.groups_of(&asked).await.expect("groups");
-    assert_eq!(complete(&all[&asked[0]]), teams.iter().map(|id| object(*id)).collect());
-    assert!(complete(&all[&asked[1]]).is_empty());
-    assert!(matches!(all[&asked[2]], Lookup::Gone));
+    assert_eq!(complete(&all[&asked[0].id]), teams.iter().map(|id| object(*id)).collect());
+    assert_eq!(complete(&all[&asked[1].id]), BTreeSet::from([object(outer)]));
+    assert!(matches!(all[&asked[2].id], Lookup::Gone));
+    assert_eq!(complete(&all[&asked[3].id]), BTreeSet::from([object(outer)]), "nested groups, too");
 }

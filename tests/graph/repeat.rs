@@ -30,7 +30,11 @@ async fn passing_failures_are_asked_again_at_the_same_link() {
     for effect in passing {
         bench.simulator.reset_counters();
         bench.simulator.inject(Fault::on("skiptoken", effect.clone()).times(2));
-        assert_eq!(bench.directory.list_users().await.expect("a list").len(), 25, "{effect:?}");
+        assert_eq!(
+            bench.directory.list_users().await.expect("a list").get().len(),
+            25,
+            "{effect:?}"
+        );
         let targets: Vec<_> =
             bench.simulator.requests().into_iter().map(|request| request.target).collect();
         let second =
@@ -125,7 +129,7 @@ async fn a_hanging_answer_is_given_up_and_asked_again() {
     });
     bench.directory.token_roles().await.expect("a token");
     bench.simulator.inject(Fault::on("users", Effect::Hang).once());
-    assert_eq!(bench.directory.list_users().await.expect("a list").len(), 2);
+    assert_eq!(bench.directory.list_users().await.expect("a list").get().len(), 2);
     assert_eq!(bench.retries(), [(Endpoint::Users, "timeout")]);
 }
 

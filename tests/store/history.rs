@@ -119,7 +119,7 @@ fn take(world: &mut World, step: &Step) {
 
 /// Leaves out what two databases may differ in: row ids, times, the run's own ids.
 fn plain(mut value: Value) -> Value {
-    const OWN: [&str; 9] = [
+    const OWN: [&str; 10] = [
         "id",
         "user_id",
         "aad_group_id",
@@ -129,6 +129,7 @@ fn plain(mut value: Value) -> Value {
         "joined_at",
         "run_id",
         "request_id",
+        "read_at",
     ];
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|key, _| !OWN.contains(&key.as_str()));

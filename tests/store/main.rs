@@ -12,6 +12,7 @@ mod guard;
 mod history;
 mod model;
 mod people;
+mod proof;
 mod registry;
 mod removal;
 mod replica;

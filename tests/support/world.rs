@@ -117,6 +117,7 @@ impl World {
             retention: Duration::from_secs(30 * 24 * 3600),
             clock_skew_max: Duration::from_secs(3600),
             findings_retention: Duration::from_secs(90 * 24 * 3600),
+            confirmations_max: 5000,
         };
         Self { simulator, database, store, settings }
     }

@@ -65,8 +65,8 @@ fn trap_08_both_reasons_bury_wherever_the_annotation_stands() {
           {"@removed": {"reason": "deleted"}, "id": "0b1f6c1e-5a0f-4c43-9d8e-0d2b8a1c7e05"},
           {"@removed": {}, "id": "0b1f6c1e-5a0f-4c43-9d8e-0d2b8a1c7e06"}]}"#,
     );
-    let gone: Vec<_> = page.value.expect("a value").into_iter().map(Object::seen_user).collect();
-    let buried = |tombstone| Seen::Gone(tombstone, Evidence::DeltaTombstone);
+    let gone: Vec<_> = page.value.expect("a value").into_iter().map(Object::met_user).collect();
+    let buried = Met::Removed;
     // An unknown reason is the one that loses nothing.
     let expected = [Tombstone::Soft, Tombstone::Hard, Tombstone::Soft].map(buried);
     assert_eq!(gone, expected);

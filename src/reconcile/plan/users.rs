@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::addresses::{self, Address, Claim, Standing};
+use super::admins;
 use super::closure::Closure;
 use super::groups::Groups;
 use super::{Change, Draft, Removal};
@@ -96,6 +97,7 @@ pub(super) fn decide<'w>(
     closure: &Closure<'_>,
 ) -> Users<'w> {
     let world = draft.world;
+    let may_take_roles = admins::may_take_roles(draft);
     let mut purged = BTreeSet::new();
     let mut effective = 0;
     let mut after: BTreeMap<ObjectId, Option<Cow<'w, UserRow>>> = BTreeMap::new();
@@ -117,7 +119,7 @@ pub(super) fn decide<'w>(
         });
         let is_member = !above.is_empty();
         if let Some(state) = state(draft, *id, seen, before, is_member) {
-            let role = role(draft, *id, before, is_admin);
+            let role = role(draft, *id, before, is_admin || !may_take_roles && is_granted(before));
             candidates.insert(*id, Candidate { seen, before, state, role });
         }
     }
@@ -193,6 +195,13 @@ fn state(
         }
         Some(_) => Some(state),
     }
+}
+
+/// Whether the daemon gave the role, and it has not been taken away by people.
+fn is_granted(row: Option<&UserRow>) -> bool {
+    let identity = row.and_then(|row| row.identity.as_ref());
+    row.is_some_and(|row| row.role == Role::Admin)
+        && identity.is_some_and(|identity| identity.admin_granted)
 }
 
 /// The role, and whether it is the daemon's to take back.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 
 use super::Writing;
-use crate::directory::ObjectId;
+use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::plan::{GroupChange, MembershipChange, UserChange};
 use crate::reconcile::report::{Action, Entity};
 use crate::reconcile::world::UserRow;
@@ -82,6 +82,7 @@ impl Writing<'_, '_> {
                 before: json(&change.before),
                 after: json(&change.after),
                 evidence: change.evidence,
+                record: self.records.objects.get(&change.key).copied(),
                 products: None,
             };
             self.audit.add(self.tx, entry)?;
@@ -104,7 +105,7 @@ impl Writing<'_, '_> {
                 product_id,
                 Action::Unlink,
                 before,
-                change.evidence,
+                (change.key, change.evidence),
             )?;
         }
         let of_group = product_aad_groups::aad_group_id.eq(id);
@@ -137,7 +138,7 @@ impl Writing<'_, '_> {
                 row.product_id,
                 Action::Delete,
                 before,
-                change.evidence,
+                (change.key, change.evidence),
             )?;
         }
         let of_user = product_members::user_id.eq(id);
@@ -159,7 +160,7 @@ impl Writing<'_, '_> {
         entity_id: i32,
         action: Action,
         before: String,
-        evidence: Option<crate::directory::Evidence>,
+        (purged, evidence): (ObjectId, Option<Evidence>),
     ) -> Result<(), Error> {
         let entry = Entry {
             entity,
@@ -168,6 +169,7 @@ impl Writing<'_, '_> {
             before: Some(before),
             after: None,
             evidence,
+            record: self.records.objects.get(&purged).copied(),
             products: None,
         };
         self.audit.add(self.tx, entry)?;
@@ -228,6 +230,7 @@ impl Writing<'_, '_> {
             before: json(&change.before)?,
             after: json(&change.after)?,
             evidence: change.evidence,
+            record: self.records.objects.get(&change.key).copied(),
             products: None,
         };
         self.audit.add(self.tx, entry)?;
@@ -287,6 +290,7 @@ impl Writing<'_, '_> {
                 before,
                 after,
                 evidence: *evidence,
+                record: self.records.edges.get(&(*group, *user)).copied(),
                 products: (!products.is_empty()).then(|| (key, products.clone())),
             };
             self.audit.add(self.tx, entry)?;

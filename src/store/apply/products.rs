@@ -188,8 +188,8 @@ impl Writing<'_, '_> {
         before: Option<String>,
         after: Option<String>,
     ) -> Result<(), Error> {
-        let entry =
-            Entry { entity, entity_id, action, before, after, evidence: None, products: None };
+        let (evidence, record, products) = (None, None, None);
+        let entry = Entry { entity, entity_id, action, before, after, evidence, record, products };
         self.audit.add(self.tx, entry)?;
         self.note(entity, action);
         Ok(())

@@ -1,14 +1,18 @@
 //! The reads of one run, in order, and what they leave to be read.
 
+mod absent;
+mod doubt;
 mod names;
 mod scope;
+mod twice;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use super::{ALL, is_present, registry_names};
-use crate::directory::{
-    Cursor, Evidence, GroupFacts, MemberKind, Members, Mode, ObjectId, Seen, Tombstone, UserFacts,
-};
+use crate::directory::proof::Grave;
+use crate::directory::{Cursor, MemberKind, Members, Mode, ObjectId, Seen};
 use crate::graph::{self, Detail, Lookup};
 use crate::reconcile::fold::Part;
 use crate::reconcile::report::FindingKind;
@@ -37,12 +41,25 @@ pub(super) struct Reader<'s> {
     met_groups: BTreeMap<ObjectId, bool>,
     /// Groups whose members this run read, or tried to.
     listed: BTreeSet<ObjectId>,
-    /// Whether hidden memberships are shown to us; if not they look empty (trap 29).
-    shows_hidden: bool,
+    /// Whether hidden memberships are shown to us; if not they look empty (trap 29). `None`
+    /// where the token does not tell.
+    shows_hidden: Option<bool>,
+    /// When the run began: since then something is stale that was not before.
+    started_at: DateTime<Utc>,
+    /// Streams whose list could not be believed, so that absence from it says nothing.
+    disbelieved: BTreeSet<Stream>,
+    /// Removals that lists suggested and a second look refuted.
+    pub(super) refuted: u64,
 }
 
 impl<'s> Reader<'s> {
-    pub(super) const fn new(sync: &'s Sync, start: &'s Start, shows_hidden: bool) -> Self {
+    pub(super) fn new(
+        sync: &'s Sync,
+        start: &'s Start,
+        started_at: DateTime<Utc>,
+        roles: Option<&[String]>,
+    ) -> Self {
+        let shows_hidden = roles.map(|roles| roles.iter().any(|role| role == "Member.Read.Hidden"));
         Self {
             sync,
             start,
@@ -59,6 +76,9 @@ impl<'s> Reader<'s> {
             met_groups: BTreeMap::new(),
             listed: BTreeSet::new(),
             shows_hidden,
+            started_at,
+            disbelieved: BTreeSet::new(),
+            refuted: 0,
         }
     }
 
@@ -67,11 +87,11 @@ impl<'s> Reader<'s> {
     pub(super) async fn rounds_and_lists(
         &mut self,
         mode: Mode,
-        stored: Option<Cursor>,
+        stored: Option<&Cursor>,
     ) -> Result<(Mode, Cursor), Error> {
         let mut cursor = None;
         if let Some(stored) = stored {
-            match self.rounds(&stored).await {
+            match self.rounds(stored).await {
                 Ok(next) if mode == Mode::Delta => {
                     self.look_up_stored().await?;
                     return Ok((Mode::Delta, next));
@@ -175,16 +195,19 @@ impl<'s> Reader<'s> {
     async fn lists(&mut self) -> Result<(), Error> {
         let Sync { directory, settings, .. } = self.sync;
         let users = async {
-            if settings.all_users { directory.list_users().await } else { Ok(BTreeMap::new()) }
+            if !settings.all_users {
+                return Ok(None);
+            }
+            Ok::<_, graph::Error>(Some(directory.list_users().await?.into_inner()))
         };
         let groups = async {
             if !settings.all_groups {
-                return Ok((BTreeMap::new(), graph::MemberLists::default()));
+                return Ok((None, graph::MemberLists::default()));
             }
-            let groups = directory.list_groups().await?;
+            let groups = directory.list_groups().await?.into_inner();
             let ids: Vec<ObjectId> = groups.keys().copied().collect();
             let members = directory.members(&ids, self.detail()).await?;
-            Ok((groups, members))
+            Ok((Some(groups), members))
         };
         let deleted = async {
             Ok((
@@ -194,19 +217,25 @@ impl<'s> Reader<'s> {
         };
         let (users, (groups, members), (deleted_users, deleted_groups)) =
             tokio::try_join!(users, groups, deleted)?;
+        let listed = [
+            (Stream::Users, users.as_ref().map(BTreeMap::len)),
+            (Stream::Groups, groups.as_ref().map(BTreeMap::len)),
+        ];
+        for (stream, listed) in listed {
+            self.judge_list(stream, listed).await?;
+        }
+        let (users, groups) = (users.unwrap_or_default(), groups.unwrap_or_default());
         let mut part = Part { users: present(users), groups: present(groups), ..Part::default() };
         self.add_lists(&mut part, members);
-        for id in deleted_users
-            .into_iter()
-            .filter(|id| settings.all_users || self.stored_users.contains_key(id))
-        {
-            part.users.entry(id).or_insert(SOFT);
+        for (id, grave) in deleted_users {
+            if settings.all_users || self.stored_users.contains_key(&id) {
+                part.users.entry(id).or_insert(Seen::Gone(grave));
+            }
         }
-        for id in deleted_groups
-            .into_iter()
-            .filter(|id| settings.all_groups || self.stored_groups.contains_key(id))
-        {
-            part.groups.entry(id).or_insert(SOFT_GROUP);
+        for (id, grave) in deleted_groups {
+            if settings.all_groups || self.stored_groups.contains_key(&id) {
+                part.groups.entry(id).or_insert(Seen::Gone(grave));
+            }
         }
         self.take(part);
         if !settings.all_groups {
@@ -214,32 +243,6 @@ impl<'s> Reader<'s> {
             self.read_groups(roots).await?;
         }
         self.find_missing().await
-    }
-
-    /// Stored objects that no list showed are asked for by id: absence proves nothing.
-    async fn find_missing(&mut self) -> Result<(), Error> {
-        let missing = |stored: &mut dyn Iterator<Item = (ObjectId, Presence)>,
-                       met: &BTreeMap<ObjectId, bool>| {
-            stored
-                .filter(|(id, presence)| {
-                    !met.contains_key(id) && !matches!(presence, Presence::Gone(Tombstone::Hard, _))
-                })
-                .map(|(id, _)| id)
-                .collect::<Vec<_>>()
-        };
-        let users =
-            missing(&mut self.stored_users.iter().map(|(id, p)| (*id, *p)), &self.met_users);
-        let groups = missing(
-            &mut self.stored_groups.iter().map(|(id, g)| (*id, g.presence)),
-            &self.met_groups,
-        );
-        let directory = &self.sync.directory;
-        let (users, groups) =
-            tokio::try_join!(directory.users_by_id(&users), directory.groups_by_id(&groups))?;
-        let back: BTreeSet<ObjectId> =
-            groups.iter().filter(|(_, seen)| is_present(seen)).map(|(id, _)| *id).collect();
-        self.take(Part { users, groups, ..Part::default() });
-        self.read_groups(back).await
     }
 
     const fn detail(&self) -> Detail {
@@ -271,30 +274,26 @@ impl<'s> Reader<'s> {
         let graph::MemberLists { lists, users, groups } = lists;
         for (group, list) in lists {
             self.listed.insert(group);
-            let subject = group.to_string();
-            let hidden = !self.shows_hidden && self.hides_members(part, group);
-            let told = hidden.then(|| HIDDEN.to_owned());
-            self.notes.insert((FindingKind::PermissionMissing, subject.clone()), told);
+            let hidden = self.shows_hidden == Some(false) && self.hides_members(part, group);
             match list {
                 // Empty is what a hidden membership looks like without the right to see
                 // it: no proof that anybody left.
-                Lookup::Complete(members) if hidden && members.is_empty() => {
+                Lookup::Complete(list) if hidden && list.get().is_empty() => {
+                    self.note_hidden(group);
                     self.admitted_groups.insert(group);
                     part.failed.insert(group);
                 }
-                Lookup::Complete(members) => {
+                Lookup::Complete(list) => {
                     self.admitted_groups.insert(group);
-                    self.notes.insert((FindingKind::GroupStale, subject), None);
-                    part.members.insert(group, Members::Complete(members));
+                    self.note_read(group);
+                    let left = BTreeMap::new();
+                    part.members.insert(group, Members::Complete { list, left });
                 }
                 // Deleted since it was listed: the delta round will bury it.
-                Lookup::Gone => {}
+                Lookup::Gone => self.note_read(group),
                 Lookup::Failed(error) => {
-                    let told = format!(
-                        "its members could not be read ({}); nobody loses anything by it until they can",
-                        error.kind()
-                    );
-                    self.notes.insert((FindingKind::GroupStale, subject), Some(told));
+                    let why = format!("its members could not be read: {}", error.kind());
+                    self.note_stale(group, &why);
                     self.admitted_groups.insert(group);
                     part.failed.insert(group);
                 }
@@ -309,11 +308,30 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// What to do about a membership that is not shown.
-const HIDDEN: &str = "its membership is hidden and looks empty to us; grant Member.Read.Hidden to the application. Nobody loses anything by it meanwhile";
+/// One of the two streams of the tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stream {
+    Users,
+    Groups,
+}
 
-const SOFT: Seen<UserFacts> = Seen::Gone(Tombstone::Soft, Evidence::ConfirmedById);
-const SOFT_GROUP: Seen<GroupFacts> = Seen::Gone(Tombstone::Soft, Evidence::ConfirmedById);
+impl Stream {
+    /// Its name, as the subject of findings.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Groups => "groups",
+        }
+    }
+
+    /// The permission that shows it.
+    const fn permission(self) -> &'static str {
+        match self {
+            Self::Users => "User.Read.All",
+            Self::Groups => "GroupMember.Read.All",
+        }
+    }
+}
 
 fn present<T>(objects: BTreeMap<ObjectId, T>) -> BTreeMap<ObjectId, Seen<T>> {
     objects.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect()
@@ -322,10 +340,10 @@ fn present<T>(objects: BTreeMap<ObjectId, T>) -> BTreeMap<ObjectId, Seen<T>> {
 /// The deleted container is a help, not a need: without the right to look into it, who
 /// is missing is asked for by id.
 fn allowed(
-    result: Result<BTreeSet<ObjectId>, graph::Error>,
-) -> Result<BTreeSet<ObjectId>, graph::Error> {
+    result: Result<BTreeMap<ObjectId, Grave>, graph::Error>,
+) -> Result<BTreeMap<ObjectId, Grave>, graph::Error> {
     match result {
-        Err(graph::Error::Forbidden(_)) => Ok(BTreeSet::new()),
+        Err(graph::Error::Forbidden(_)) => Ok(BTreeMap::new()),
         other => other,
     }
 }

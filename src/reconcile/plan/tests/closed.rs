@@ -6,7 +6,7 @@ use crate::directory::{ObjectId, fold_case};
 use crate::reconcile::world::{UserRow, World, claims};
 
 /// Drops whatever a loader that keeps its promise to the letter would not have loaded.
-pub(super) fn close(mut world: World) -> World {
+pub(super) fn close(mut world: World, admin_groups: &BTreeSet<ObjectId>) -> World {
     let users = world.affected_users.clone();
     let above = above(&world);
     let owners = owners(&world);
@@ -26,6 +26,7 @@ pub(super) fn close(mut world: World) -> World {
         .chain(world.registry.group_bindings.values().copied())
         .chain(world.registry.links.iter().map(|(_, group)| *group))
         .chain(world.registry.candidates.values().flatten().copied())
+        .chain(admin_groups.iter().copied())
         .collect();
     world.users.retain(|id, _| users.contains(id));
     world.groups.retain(|id, _| groups.contains(id));

@@ -115,13 +115,14 @@ impl Platform {
             affected_groups,
             group_sizes: BTreeMap::new(),
             edge_evidence: self.edge_evidence(),
+            records: self.moved.records.clone(),
             purge_users: self.purge_users.clone(),
             purge_groups: self.purge_groups.clone(),
             open_findings: self.findings.clone(),
         };
         match reach {
             Reach::Full => world,
-            Reach::Delta => close(world),
+            Reach::Delta => close(world, &self.policy.admin_groups),
         }
     }
 

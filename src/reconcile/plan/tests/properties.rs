@@ -265,6 +265,27 @@ proptest! {
         prop_assert!(platform.identities.values().all(|row| row.state() != State::Removed));
     }
 
+    /// A read of which only a part arrived has nothing to remove with, whatever it shows and
+    /// whatever it leaves out.
+    #[test]
+    fn a_partial_read_removes_nothing_whatever_it_contains(
+        platform in furnished(),
+        base in settled(),
+        history in events(Addresses::Apart, 12),
+        shown in prop::collection::vec(prop::bool::ANY, 1..40),
+        reach in prop::sample::select(vec![Reach::Full, Reach::Delta]),
+    ) {
+        let (mut platform, mut tenant) = begun(platform, &base);
+        for event in &history {
+            tenant.happen(event);
+        }
+        tell(&mut platform, tenant.fragment(&shown));
+        let before = platform.clone();
+        run(&mut platform, reach, Withhold::Nothing);
+        assert_nothing_taken(&before, &platform, true);
+        prop_assert!(platform.identities.values().all(|row| row.state() != State::Removed));
+    }
+
     /// A held plan still gives all that the whole plan gives, and time releases nothing:
     /// once let through, everything is as if it had never been held.
     #[test]

@@ -5,7 +5,7 @@
 //! group A [name=N] [= members]     … this group; with a list, read to its end
 //! A + ada B  |  A - ada            … these joined, or left
 //! gone ada  |  gone! A             … soft-deleted, or gone for good
-//! list A = members                 … with exactly these members
+//! list A = members                 … with exactly these members, by a second look as well
 //! groups-of ada = groups           ada is in exactly these
 //! failed A                         the list of A could not be read
 //! local M [admin] [products]       somebody made this row of `users`
@@ -26,13 +26,15 @@
 //! (`…` cuts a line short, `{ada}` is an id); `run` is a full run that nobody looks at.
 //! Every run is applied, and then everything must rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use super::model::{Platform, Reach};
+use crate::directory::proof::tests::{changes, departure, grave, whole};
 use crate::directory::{
-    Evidence, GroupFacts, Member, MemberKind, Members, ObjectId, Seen, Tombstone, UserFacts,
+    Evidence, GroupFacts, GroupsOf, Member, MemberKind, Members, ObjectId, Seen, Tombstone,
+    UserFacts,
 };
 use crate::reconcile::fold::{Admission, Part, Scope, fold};
 use crate::reconcile::plan::{Plan, Withhold, lines, plan};
@@ -124,16 +126,17 @@ fn tell(platform: &mut Platform, words: &[&str]) {
         ["group", name, rest @ ..] => {
             part.groups.insert(id(name), Seen::Present(group(name, rest)));
             if let Some(at) = rest.iter().position(|word| *word == "=") {
-                let list = rest[at + 1..].iter().map(|name| member(name)).collect();
-                part.members.insert(id(name), Members::Complete(list));
+                part.members.insert(id(name), list_of(platform, name, &rest[at + 1..]));
             }
         }
         ["list", name, "=", rest @ ..] => {
-            let list = rest.iter().map(|name| member(name)).collect();
-            part.members.insert(id(name), Members::Complete(list));
+            part.members.insert(id(name), list_of(platform, name, rest));
         }
         ["groups-of", name, "=", rest @ ..] => {
-            part.groups_of.insert(id(name), rest.iter().map(|name| id(name)).collect());
+            let list: BTreeSet<ObjectId> = rest.iter().map(|name| id(name)).collect();
+            let others = platform.observed.groups.keys().filter(|group| !list.contains(group));
+            let left = others.map(|group| (*group, departure(*group, member(name)))).collect();
+            part.groups_of.insert(id(name), GroupsOf { list: whole(list), left });
         }
         ["gone", name] => bury(&mut part, name, Tombstone::Soft),
         ["gone!", name] => bury(&mut part, name, Tombstone::Hard),
@@ -141,9 +144,9 @@ fn tell(platform: &mut Platform, words: &[&str]) {
             part.failed.insert(id(name));
         }
         [name, sign @ ("+" | "-"), rest @ ..] => {
-            let changes: BTreeMap<Member, bool> =
+            let moves: BTreeMap<Member, bool> =
                 rest.iter().map(|name| (member(name), *sign == "+")).collect();
-            part.members.insert(id(name), Members::Changes(changes));
+            part.members.insert(id(name), Members::Changes(changes(moves)));
         }
         words => return by_people(platform, words),
     }
@@ -151,14 +154,23 @@ fn tell(platform: &mut Platform, words: &[&str]) {
     fold(&mut platform.observed, part, &mut platform.moved, &everything);
 }
 
+/// A whole list; a second look agrees that everybody else has left.
+fn list_of(platform: &Platform, group: &str, members: &[&str]) -> Members {
+    let list: BTreeSet<Member> = members.iter().map(|name| member(name)).collect();
+    let stored = platform.observed.edges.get(&id(group)).into_iter().flatten();
+    let left = stored.filter(|member| !list.contains(member));
+    let left = left.map(|member| (*member, departure(id(group), *member))).collect();
+    Members::Complete { list: whole(list), left }
+}
+
 fn bury(part: &mut Part, name: &str, tombstone: Tombstone) {
-    let evidence = Evidence::DeltaTombstone;
+    let grave = grave(tombstone, Evidence::DeltaTombstone);
     match kind(name) {
         MemberKind::User => {
-            part.users.insert(id(name), Seen::Gone(tombstone, evidence));
+            part.users.insert(id(name), Seen::Gone(grave));
         }
         MemberKind::Group => {
-            part.groups.insert(id(name), Seen::Gone(tombstone, evidence));
+            part.groups.insert(id(name), Seen::Gone(grave));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::script::id;
+use crate::directory::proof::tests::{changes, departure, grave, whole};
 use crate::directory::{
     Evidence, GroupFacts, Member, MemberKind, Members, ObjectId, Seen, Tombstone, UserFacts,
 };
@@ -163,7 +164,7 @@ impl Tenant {
                     self.edges.remove(&(*group, *member))
                 };
                 moved.then_some(())?;
-                let change = BTreeMap::from([(as_member(member), *joins)]);
+                let change = changes(BTreeMap::from([(as_member(member), *joins)]));
                 part.members.insert(id(group), Members::Changes(change));
             }
         }
@@ -174,26 +175,51 @@ impl Tenant {
     /// buried by if it is not there.
     pub(super) fn everything(&self, stored: &Observed) -> Part {
         let mut part = Part::default();
-        let gone = Evidence::CompleteRead;
+        let gone = grave(Tombstone::Soft, Evidence::ConfirmedById);
         for id in stored.users.keys() {
-            part.users.insert(*id, Seen::Gone(Tombstone::Soft, gone));
+            part.users.insert(*id, Seen::Gone(gone));
         }
         for id in stored.groups.keys() {
-            part.groups.insert(*id, Seen::Gone(Tombstone::Soft, gone));
+            part.groups.insert(*id, Seen::Gone(gone));
         }
         for name in self.users.keys().chain(self.groups.keys()).filter(|name| self.is_here(name)) {
             self.tell(&mut part, name);
             if kind(name) == MemberKind::Group {
-                part.members.insert(id(name), Members::Complete(self.list(name)));
+                part.members.insert(id(name), self.looked_at_twice(name, stored));
             }
         }
         part
+    }
+
+    /// A member list, and who is not in it any more by a second look.
+    fn looked_at_twice(&self, group: &str, stored: &Observed) -> Members {
+        let list = self.list(group);
+        let stored = stored.edges.get(&id(group)).into_iter().flatten();
+        let left = stored.filter(|member| !list.contains(member));
+        let left = left.map(|member| (*member, departure(id(group), *member))).collect();
+        Members::Complete { list: whole(list), left }
     }
 
     /// What is there, without lists or tombstones, and that no list could be read.
     pub(super) fn glimpse(&self) -> Part {
         let mut part = self.everything(&Observed::default());
         part.failed = std::mem::take(&mut part.members).into_keys().collect();
+        part
+    }
+
+    /// What a read that nobody could finish shows: some of the objects, some of the members.
+    pub(super) fn fragment(&self, shown: &[bool]) -> Part {
+        let mut shown = shown.iter().copied().cycle();
+        let mut is_shown = || shown.next().unwrap_or(false);
+        let mut part = self.everything(&Observed::default());
+        part.users.retain(|_, _| is_shown());
+        part.groups.retain(|_, _| is_shown());
+        for members in part.members.values_mut() {
+            let Members::Complete { list, .. } = &*members else { continue };
+            let list = list.get().iter().copied().filter(|_| is_shown()).collect();
+            *members = Members::Complete { list: whole(list), left: BTreeMap::new() };
+        }
+        part.members.retain(|_, _| is_shown());
         part
     }
 
@@ -218,7 +244,8 @@ impl Tenant {
         part.groups.insert(id(name), seen(facts, *life));
         // What enters the scope is read by list in that same run.
         if life.is_present() {
-            part.members.insert(id(name), Members::Complete(self.list(name)));
+            let list = whole(self.list(name));
+            part.members.insert(id(name), Members::Complete { list, left: BTreeMap::new() });
         }
     }
 
@@ -240,7 +267,7 @@ impl Tenant {
 fn seen<T: Clone>(facts: &T, life: Life) -> Seen<T> {
     match life {
         Presence::Present => Seen::Present(facts.clone()),
-        Presence::Gone(tombstone, evidence) => Seen::Gone(tombstone, evidence),
+        Presence::Gone(tombstone, evidence) => Seen::Gone(grave(tombstone, evidence)),
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Reads by id and by list what the delta rounds do not tell; nothing where nothing entered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Reader, is_present};
-use crate::directory::{Member, MemberKind, Members, ObjectId};
-use crate::graph::Lookup;
+use super::Reader;
+use crate::directory::{GroupsOf, Member, MemberKind, Members, ObjectId, Seen};
+use crate::graph::{Lookup, Verdict};
 use crate::reconcile::fold::Part;
 use crate::reconcile::world::MemberRead;
 use crate::sync::Error;
@@ -23,18 +23,41 @@ impl Reader<'_> {
             let unknown: Vec<ObjectId> =
                 open.iter().filter(|id| self.met_groups.get(id) != Some(&true)).copied().collect();
             let directory = &self.sync.directory;
-            let facts = directory.groups_by_id(&unknown).await?;
-            let gone: BTreeSet<ObjectId> =
-                facts.iter().filter(|(_, seen)| !is_present(seen)).map(|(id, _)| *id).collect();
-            let ids: Vec<ObjectId> = open.difference(&gone).copied().collect();
+            let verdicts = directory.groups_by_id(&unknown).await?;
+            let mut part = Part::default();
+            let mut unreadable = BTreeSet::new();
+            for (id, verdict) in verdicts {
+                match verdict {
+                    Verdict::Here(facts) => {
+                        part.groups.insert(id, Seen::Present(facts));
+                    }
+                    Verdict::Gone(grave) => {
+                        part.groups.insert(id, Seen::Gone(grave));
+                        unreadable.insert(id);
+                    }
+                    // The other groups are read all the same; a group in scope is asked for
+                    // again by each run.
+                    Verdict::Unknown(error) if self.is_asked_again(id) => {
+                        part.failed.insert(id);
+                        unreadable.insert(id);
+                        self.note_stale(id, &format!("it could not be read: {}", error.kind()));
+                    }
+                    Verdict::Unknown(error) => return Err(error.into()),
+                }
+            }
+            let ids: Vec<ObjectId> = open.difference(&unreadable).copied().collect();
             let lists = directory.members(&ids, self.detail()).await?;
-            self.listed.extend(&gone);
+            self.listed.extend(&unreadable);
             self.admitted_groups.extend(&open);
-            let mut part = Part { groups: facts, ..Part::default() };
             self.add_lists(&mut part, lists);
             open = nested(&part).filter(|id| !self.is_read(*id)).collect();
             self.take(part);
         }
+    }
+
+    /// Whether the next run meets a group again by itself, however this one ends.
+    fn is_asked_again(&self, id: ObjectId) -> bool {
+        self.stored_groups.contains_key(&id) || self.roots().contains(&id)
     }
 
     /// Whether the members of a group are known: read in this run, or followed since
@@ -111,13 +134,13 @@ impl Reader<'_> {
             .into_iter()
             .filter(|id| !self.stored_users.contains_key(id) && !self.met_users.contains_key(id))
             .collect();
-        let returned: Vec<ObjectId> = self
+        let returned: Vec<Member> = self
             .met_users
             .iter()
             .filter(|(id, exists)| {
                 **exists && self.stored_users.get(id).is_some_and(|presence| !presence.is_present())
             })
-            .map(|(id, _)| *id)
+            .map(|(id, _)| Member { id: *id, kind: MemberKind::User })
             .collect();
         let directory = &self.sync.directory;
         let (users, groups_of) =
@@ -125,10 +148,19 @@ impl Reader<'_> {
         if users.is_empty() && groups_of.is_empty() {
             return Ok(());
         }
-        let mut part = Part { users, ..Part::default() };
+        let mut part = Part::default();
+        for (id, verdict) in users {
+            let seen = match verdict {
+                Verdict::Here(facts) => Seen::Present(facts),
+                Verdict::Gone(grave) => Seen::Gone(grave),
+                // Nobody would ask for somebody so new again.
+                Verdict::Unknown(error) => return Err(error.into()),
+            };
+            part.users.insert(id, seen);
+        }
         for (user, groups) in groups_of {
-            if let Lookup::Complete(groups) = groups {
-                part.groups_of.insert(user, groups);
+            if let Lookup::Complete(list) = groups {
+                part.groups_of.insert(user, GroupsOf { list, left: BTreeMap::new() });
             }
         }
         self.take(part);
@@ -138,9 +170,10 @@ impl Reader<'_> {
 
 fn joined_in(members: &Members) -> Box<dyn Iterator<Item = Member> + '_> {
     match members {
-        Members::Complete(list) => Box::new(list.iter().copied()),
+        Members::Complete { list, .. } => Box::new(list.get().iter().copied()),
         Members::Changes(changes) => {
-            Box::new(changes.iter().filter(|(_, joined)| **joined).map(|(member, _)| *member))
+            let joined = changes.get().iter().filter(|(_, joined)| **joined);
+            Box::new(joined.map(|(member, _)| *member))
         }
     }
 }

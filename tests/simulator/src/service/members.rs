@@ -60,20 +60,24 @@ impl Service {
         &self,
         call: &Call,
         query: &Query,
-        user: Uuid,
+        (member, of_type): (Uuid, ObjectType),
         transitive: bool,
     ) -> Result<Reply, Problem> {
         let listing = Listing::open(self, call, query)?;
         let shown = Projection::lenient(listing.select());
+        let access = self.access();
         let tenant = self.tenant();
-        if !tenant.is_live(user) {
-            return Err(Problem::not_found(&user.to_string()));
+        if !tenant.is_live(member) || tenant.object_type(member) != Some(of_type) {
+            return Err(Problem::not_found(&member.to_string()));
         }
-        let groups = if transitive {
-            reach(user, |id| tenant.group_set(id), |id| tenant.is_live(id))
+        let mut groups = if transitive {
+            reach(member, |id| tenant.group_set(id), |id| tenant.is_live(id))
         } else {
-            tenant.direct_groups(user).filter(|id| tenant.is_live(*id)).collect()
+            tenant.direct_groups(member).filter(|id| tenant.is_live(*id)).collect()
         };
+        // A membership that is hidden is hidden from both sides.
+        let is_open = |id: &Uuid| tenant.group(*id).is_none_or(|group| !group.hides_members());
+        groups.retain(|id| access.sees_hidden_members() || is_open(id));
         let count = listing.wants_count().then_some(groups.len());
         let rows = groups.iter().filter(|id| listing.after.is_none_or(|after| **id > after));
         let rows = rows.filter_map(|id| {

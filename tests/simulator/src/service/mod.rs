@@ -185,7 +185,9 @@ impl Service {
             Route::MemberCount { group, transitive, only } => {
                 self.member_count(call, group, transitive, only)
             }
-            Route::MemberOf { user, transitive } => self.member_of(call, query, user, transitive),
+            Route::MemberOf { member, of_type, transitive } => {
+                self.member_of(call, query, (member, of_type), transitive)
+            }
             Route::GetByIds => self.get_by_ids(call),
             Route::Organization => Ok(self.organization()),
             Route::Batch => self.batch(call),

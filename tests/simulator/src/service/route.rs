@@ -15,7 +15,7 @@ pub(crate) enum Route {
     One(ObjectType, Uuid),
     Members { group: Uuid, transitive: bool, only: Option<ObjectType> },
     MemberCount { group: Uuid, transitive: bool, only: Option<ObjectType> },
-    MemberOf { user: Uuid, transitive: bool },
+    MemberOf { member: Uuid, of_type: ObjectType, transitive: bool },
     DeletedItems(ObjectType),
     DeletedItem(Uuid),
     GetByIds,
@@ -99,24 +99,28 @@ fn collection(of: ObjectType, tail: &[&str]) -> Result<Option<Route>, Problem> {
         [id, ref tail @ ..] => {
             let id = guid(id)?;
             return Ok(if of == ObjectType::User {
-                user_relation(id, tail)
+                member_of(id, of, tail)
             } else {
-                group_relation(id, tail)
+                group_relation(id, tail).or_else(|| member_of(id, of, tail))
             });
         }
     };
     Ok(Some(route))
 }
 
-fn user_relation(user: Uuid, tail: &[&str]) -> Option<Route> {
+fn member_of(member: Uuid, of_type: ObjectType, tail: &[&str]) -> Option<Route> {
     let (relation, rest) = tail.split_first()?;
     let transitive = match *relation {
         "memberOf" => false,
         "transitiveMemberOf" => true,
         _ => return None,
     };
-    // A user is a member of nothing but groups here, so the cast changes nothing.
-    matches!(rest, [] | ["microsoft.graph.group"]).then_some(Route::MemberOf { user, transitive })
+    // Nobody is a member of anything but groups here, so the cast changes nothing.
+    matches!(rest, [] | ["microsoft.graph.group"]).then_some(Route::MemberOf {
+        member,
+        of_type,
+        transitive,
+    })
 }
 
 fn group_relation(group: Uuid, tail: &[&str]) -> Option<Route> {
@@ -179,7 +183,11 @@ mod tests {
             ),
             (
                 format!("/v1.0/users/{id}/memberOf"),
-                Some(Route::MemberOf { user: id, transitive: false }),
+                Some(Route::MemberOf { member: id, of_type: ObjectType::User, transitive: false }),
+            ),
+            (
+                format!("/v1.0/groups/{id}/transitiveMemberOf"),
+                Some(Route::MemberOf { member: id, of_type: ObjectType::Group, transitive: true }),
             ),
             ("/v1.0/users/nobody".to_owned(), None),
             ("/beta/users".to_owned(), None),
