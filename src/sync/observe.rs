@@ -68,6 +68,7 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let doubt = reader.mend_properties().await?;
     let (cursor, again) = doubt.cursor(cursor, stored);
     let question = question(sync, run, mode, &mut reader).await?;
+    sync.directory.require_roles(roles.as_deref()).await?;
     let Reader { parts, listed_at, followed, admitted_users, admitted_groups, notes, .. } = reader;
     let refuted = reader.refuted;
     let settings = &sync.settings;

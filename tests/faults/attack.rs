@@ -44,11 +44,6 @@ pub const LISTS: [&str; 3] = ["/v1.0/users?", "/v1.0/groups?", "deletedItems"];
 /// Lists of members and of memberships.
 pub const MEMBERSHIPS: [&str; 2] = ["/members", "/memberOf"];
 
-/// Whether a list of members is believed only with a proof that it is whole. Until it is,
-/// histories in which such lists lie cost access: `lies_about_members` shows it, and the
-/// seeds leave them out.
-pub const MEMBERS_ARE_PROVED: bool = false;
-
 /// Every way to fail.
 pub fn failures() -> Vec<Effect> {
     let throttled = Effect::Status {
@@ -114,10 +109,7 @@ pub fn lies() -> Vec<Fault> {
 
 /// Some lie, for a while.
 pub fn lie(rng: &mut ChaCha8Rng) -> Fault {
-    let believed = |fault: &Fault| !MEMBERSHIPS.contains(&fault.path.as_str());
-    let lies: Vec<Fault> =
-        lies().into_iter().filter(|fault| MEMBERS_ARE_PROVED || believed(fault)).collect();
-    let fault = lies.choose(rng).unwrap().clone();
+    let fault = lies().choose(rng).unwrap().clone();
     lasting(rng, fault)
 }
 
