@@ -3,7 +3,7 @@
 use graph_simulator::{Effect, Fault};
 
 use crate::attack::{LISTS, MEMBERSHIPS, PATHS, STREAMS, failures, lies};
-use crate::life::Story;
+use crate::life::{Story, faketime};
 use crate::schedule::{Asked, Course, Debut, Step};
 use crate::seeds::history;
 use crate::support::postgres::Cluster;
@@ -108,4 +108,15 @@ async fn a_change_that_deltas_missed_is_noticed() {
         Step::Heal,
     ];
     live(Course { steps, ..plain(true, true) }).await;
+}
+
+/// A known defect: what was removed by a clock forty days slow is purged as soon as the
+/// clock is right again, although its retention has not begun.
+#[tokio::test]
+#[should_panic(expected = ".delete")]
+async fn a_removal_that_a_slow_clock_dated_is_purged_too_early() {
+    assert!(faketime().is_some(), "no clock can be moved here, so no early .delete is seen");
+    let edit = Step::Edit { seed: 1, count: 150 };
+    let steps = vec![Step::Clock(-40 * 24 * 3600), edit, Step::Turn(Asked::Delta)];
+    live(Course { clock: true, steps, ..plain(true, true) }).await;
 }
