@@ -3,6 +3,8 @@
 //! Owns counts and the roles of our own token. Must not be used to conclude that
 //! anything is gone: counts come from an index that lags (2.2 of the facts).
 
+use std::collections::BTreeSet;
+
 use futures::stream::{self, StreamExt};
 
 use crate::directory::ObjectId;
@@ -68,5 +70,22 @@ impl Directory {
     /// or 403 (trap 30): an empty answer here says so before.
     pub async fn token_roles(&self) -> Result<Option<Vec<String>>, Error> {
         Ok(self.client.tokens.current().await?.roles())
+    }
+
+    /// Makes sure that the token still carries the permissions that a read began with: one
+    /// that was renewed meanwhile may see less, and show that as empty lists (trap 29).
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`] if they changed.
+    pub async fn require_roles(&self, before: Option<&[String]>) -> Result<(), Error> {
+        let now = self.token_roles().await?;
+        let set = |roles: Option<&[String]>| -> Option<BTreeSet<String>> {
+            roles.map(|roles| roles.iter().cloned().collect())
+        };
+        if set(before) == set(now.as_deref()) {
+            return Ok(());
+        }
+        let what = "the permissions of the application changed while it read";
+        Err(Error::Incomplete { endpoint: Endpoint::Token, what })
     }
 }

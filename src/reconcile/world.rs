@@ -296,6 +296,9 @@ pub struct Policy {
     pub admin_groups: BTreeSet<ObjectId>,
     /// The time that changed rows carry.
     pub now: DateTime<Utc>,
+    /// The time from which removals are counted: the latest of the clocks that the run has
+    /// seen, so that a slow one ages nothing.
+    pub removed_at: DateTime<Utc>,
 }
 
 /// The address a user should have: its mail, else its UPN (trap 22).

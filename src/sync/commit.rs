@@ -67,6 +67,7 @@ impl Committing<'_> {
             notes,
             reset,
             rehearsal,
+            server_time,
             ..
         } = observation;
         let mut phases =
@@ -74,7 +75,7 @@ impl Committing<'_> {
 
         let timer = Instant::now();
         let totals = totals(tx, everything)?;
-        let policy = self.policy();
+        let policy = self.policy(server_time);
         let Decided { whole, plan, verdict } =
             self.decide(tx, &world, &policy, (&held, totals, rehearsal.as_ref()))?;
         phases.insert(Phase::Plan, timer.elapsed());
@@ -235,13 +236,15 @@ impl Committing<'_> {
         }
     }
 
-    fn policy(&self) -> Policy {
+    fn policy(&self, server_time: Option<DateTime<Utc>>) -> Policy {
         Policy {
             include_guests: self.settings.include_guests,
             include_disabled: self.settings.include_disabled,
             members_only: !self.settings.all_users,
             admin_groups: self.settings.admin_groups.clone(),
             now: self.run.started_at,
+            removed_at: server_time
+                .map_or(self.run.started_at, |time| time.max(self.run.started_at)),
         }
     }
 

@@ -10,7 +10,7 @@ mod reading;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, SubsecRound, Utc};
 
 use super::{Error, Mandate, Run, Sync};
 use crate::directory::{Cursor, Mode, Seen, fold_case};
@@ -54,6 +54,8 @@ pub struct Observation {
     pub(super) request_id: Option<String>,
     /// Why this run may take nothing away unasked, if so.
     pub(super) rehearsal: Option<Trip>,
+    /// The time as Graph last told it.
+    pub(super) server_time: Option<DateTime<Utc>>,
     /// On whose behalf it will be committed.
     pub(super) mandate: Mandate,
 }
@@ -83,6 +85,7 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let doubt = reader.mend_properties().await?;
     let (cursor, again) = doubt.cursor(cursor, stored);
     let question = question(sync, run, mode, &mut reader).await?;
+    sync.directory.require_roles(roles.as_deref()).await?;
     let Reader { parts, listed_at, followed, admitted_users, admitted_groups, notes, .. } = reader;
     let refuted = reader.refuted;
     let settings = &sync.settings;
@@ -107,6 +110,7 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         request_id: sync.directory.last_request_id(),
         mandate: Mandate::default(),
         rehearsal: rehearsal(sync, &start),
+        server_time: sync.directory.server_time().map(|time| time.trunc_subsecs(6)),
     })
 }
 

@@ -187,9 +187,15 @@ impl Stage {
 
     /// Starts the daemon; it may end at once.
     pub fn spawn(&self) -> Daemon {
+        self.spawn_at(&self.listen(), &[])
+    }
+
+    /// The same, serving elsewhere and with more in its environment.
+    pub fn spawn_at(&self, listen: &str, env: &[(&str, &str)]) -> Daemon {
         let (mut command, _, err) = self.prepare("run");
+        command.env("DIRSYNC__HTTP__LISTEN", listen).envs(env.iter().copied());
         let child = command.arg("run").spawn().unwrap();
-        Daemon::new(child, &self.listen(), err)
+        Daemon::new(child, listen, err)
     }
 
     /// Starts a replica: the daemon under a name and an address of its own, and with what

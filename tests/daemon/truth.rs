@@ -16,9 +16,11 @@ impl Stage {
     }
 
     /// Each audit row belongs to one recorded run, and each run wrote as many as it says:
-    /// nothing was lost half-way, nothing was done twice.
+    /// nothing was lost half-way, nothing was done twice. What the audit made and did not
+    /// take away again is what the tables hold.
     pub fn assert_told_once(&self) {
         let mut sql = self.sql();
+        sql.hold_still();
         let mut told: BTreeMap<String, u64> = BTreeMap::new();
         let mut ledger = Ledger::default();
         for row in sql.cells(&self.history()) {
@@ -35,6 +37,10 @@ impl Stage {
             assert_eq!(told.remove(run).unwrap_or(0), changes, "audit rows of run {run}");
         }
         assert_eq!(told, BTreeMap::new(), "audit rows of runs that never committed");
+        for (kind, from) in LEDGER {
+            let kept: BTreeSet<String> = sql.cells(from).into_iter().collect();
+            assert_eq!(ledger.kept(kind), kept, "{kind}: what the audit made, and what is there");
+        }
     }
 
     fn history(&self) -> String {
@@ -98,6 +104,24 @@ impl Stage {
     }
 }
 
+/// Kinds of the ledger, and where their rows are. Rows of people are not in it: what was
+/// adopted had been made by somebody else.
+const LEDGER: [(&str, &str); 4] = [
+    (
+        "aad_group true",
+        "SELECT concat_ws(' ', 'null', aad_group_id, user_id) AS cell FROM dirsync_group_members",
+    ),
+    (
+        "product_aad_group true",
+        "SELECT concat_ws(' ', product_id, aad_group_id, 'null') AS cell FROM dirsync_registry_links",
+    ),
+    (
+        "product_member false",
+        "SELECT concat_ws(' ', product_id, 'null', user_id) AS cell FROM dirsync_registry_members",
+    ),
+    ("product false", "SELECT CAST(product_id AS text) AS cell FROM dirsync_registry_products"),
+];
+
 /// Follows the audit: what is made twice or taken away twice was told twice.
 #[derive(Default)]
 struct Ledger {
@@ -105,6 +129,11 @@ struct Ledger {
 }
 
 impl Ledger {
+    fn kept(&self, kind: &str) -> BTreeSet<String> {
+        let kept = self.present.iter().filter(|(known, _)| known == kind);
+        kept.map(|(_, key)| key.clone()).collect()
+    }
+
     fn take(&mut self, row: &Value) {
         let entity = row["entity_type"].as_str().unwrap();
         let action = row["action"].as_str().unwrap();

@@ -21,6 +21,7 @@ mod plans;
 mod proof;
 mod registry;
 mod removal;
+mod replica;
 mod schema;
 mod scope;
 mod takeover;

@@ -41,6 +41,14 @@ impl Sql {
         self.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
+    /// From here on everything is read from one moment's view of the database.
+    pub fn hold_still(&mut self) {
+        self.execute(match self {
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::Sqlite(_) => "BEGIN",
+        });
+    }
+
     /// The column `cell` of every row.
     pub fn cells(&mut self, sql: &str) -> Vec<String> {
         let rows: Vec<Cell> =

@@ -95,7 +95,7 @@ fn desired(
         row.state = Some(state);
     }
     row.removed_at = match row.state {
-        Some(State::Removed) => row.removed_at.or(Some(now)),
+        Some(State::Removed) => row.removed_at.or(Some(draft.policy.removed_at)),
         _ => None,
     };
     if present {

@@ -299,7 +299,7 @@ fn row(id: ObjectId, candidate: &Candidate<'_>, address: Address, policy: &Polic
             .as_ref()
             .and_then(|row| row.identity.as_ref())
             .and_then(|identity| identity.removed_at)
-            .or(Some(policy.now)),
+            .or(Some(policy.removed_at)),
         _ => None,
     };
     let observed_name = seen.facts.display_name.as_deref().filter(|_| seen.presence.is_present());

@@ -86,6 +86,7 @@ impl Platform {
             members_only: false,
             admin_groups: BTreeSet::new(),
             now: DateTime::from_timestamp(1_800_000_000, 0).expect("a time"),
+            removed_at: DateTime::from_timestamp(1_800_000_000, 0).expect("a time"),
         };
         Self {
             observed: Observed::default(),
