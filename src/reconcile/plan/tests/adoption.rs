@@ -255,6 +255,7 @@ fn a_row_that_counts_waits_in_a_narrow_scope_too() {
         user ada
         full
         ? adoption_waits ada [61646100]: an existing row with this address is an admin…
+        = adoption by ada [61646100]
         drop ada@x
         full
         * adoption_waits ada [61646100]
@@ -273,6 +274,7 @@ fn whoever_left_and_still_has_access_by_hand_is_told() {
                 user ada
                 full
                 ? adoption_waits ada [61646100]: an existing row with this address is an admin…
+                = adoption by ada [61646100]
                 {left}
                 full
                 ? adoption_waits ada [61646100]: the account is disabled or deleted, but…

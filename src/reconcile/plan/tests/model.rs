@@ -307,6 +307,7 @@ impl Platform {
         }
         self.assert_keys();
         self.policy.now += TimeDelta::hours(1);
+        self.policy.removed_at = self.policy.now;
     }
 
     fn apply_groups(&mut self, plan: &Plan) {
