@@ -157,6 +157,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why no connection could be had: nobody there, or nobody to be trusted.
+    fn of_connection(cause: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        if is_about_tls(&cause.to_string()) {
+            Self::Untrusted(cause)
+        } else {
+            Self::Unreachable(cause)
+        }
+    }
+
     /// A label of a closed set, for metrics and status.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -421,11 +430,7 @@ impl Store {
         // The pool's own message hides the cause; ask the server directly for it.
         self.pool.get().map_err(|pooled| {
             let cause = connection::explain(&self.settings).unwrap_or_else(|| Box::new(pooled));
-            if is_about_tls(&cause.to_string()) {
-                Error::Untrusted(cause)
-            } else {
-                Error::Unreachable(cause)
-            }
+            Error::of_connection(cause)
         })
     }
 

@@ -95,6 +95,35 @@ fn pages_work_meanwhile_and_a_signal_ends_it_in_order() {
     assert!(is_empty(home.path()) && is_empty(temporary.path()));
 }
 
+#[test]
+fn a_held_plan_is_shown_and_approved() {
+    let (home, temporary) = folders();
+    let mut child = demo(home.path(), temporary.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    // In this order: it is held, somebody says yes, it is done.
+    for part in [
+        "delta run held: ",
+        "HELD as plan ",
+        "people who would lose a product: ",
+        "Somebody approves it: ",
+        " live -> removed",
+        "approval {",
+        "delta run applied: ",
+    ] {
+        let found = lines.by_ref().map_while(Result::ok).find(|line| line.contains(part));
+        assert!(found.is_some(), "{part}");
+    }
+    let (ended, errors) = interrupt(child);
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert!(ended.success(), "{ended}\n{rest:#?}\n{errors}");
+    let compared = rest.iter().any(|line| line.ends_with("compared, 0 differences."));
+    assert!(compared, "{rest:#?}");
+}
+
 /// As Ctrl-C does.
 fn interrupt(mut child: Child) -> (std::process::ExitStatus, String) {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process");

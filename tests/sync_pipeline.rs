@@ -128,6 +128,7 @@ async fn one_product(on: support::world::On, people: usize) -> World {
     assert_eq!(world.people("a").await.len(), people);
     let mut limits = world.settings.limits;
     limits.memberships.run.max = 20;
+    limits.access.run.max = 20;
     world.settings.limits = limits;
     world
 }

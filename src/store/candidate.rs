@@ -324,5 +324,5 @@ pub(super) fn require_session(manager: &Manager) -> Result<(), Error> {
 }
 
 fn unreachable(source: ConnectionError) -> Error {
-    Error::Unreachable(Box::new(source))
+    Error::of_connection(Box::new(source))
 }

@@ -161,10 +161,14 @@ impl<'c> Life<'c> {
                 self.proxy.release();
             }
             Step::Refuse(asked) => {
+                let before = self.known().await;
                 self.proxy.refuse(true);
                 self.proxy.cut();
-                self.turn(*asked).await;
+                self.daemon.signal(asked.signal());
+                // A run fails, or none begins: nobody is known to lead.
+                self.daemon.until_code("/readyz", 503).await;
                 self.proxy.refuse(false);
+                self.until_turned(*asked, &before).await;
             }
             Step::RestartServer(place, asked) => self.restart_server(*place, *asked).await,
             Step::KillAt(place, asked) => {

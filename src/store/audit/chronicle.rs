@@ -52,19 +52,23 @@ impl Tx<'_> {
 impl Chronicle {
     /// Looks at the next row of the daemon, in the order of ids.
     pub(super) fn take(&mut self, audit_id: i64, created_at: DateTime<Utc>, metadata: &Value) {
+        let run = metadata["run_id"].as_str().and_then(|id| Uuid::parse_str(id).ok());
+        let began = run.and_then(|run| self.runs.get(&run).copied());
+        // A run that is recorded with the very same date had a clock that was wrong: that
+        // is no row which somebody dated back.
         if let Some(latest) = self.latest
+            && began != Some(created_at)
             && created_at + STEP_BACK_MAX < latest
         {
             self.say(audit_id, format!("dated {created_at}, but a row before it {latest}"));
         }
         self.latest = self.latest.max(Some(created_at));
-        let run = metadata["run_id"].as_str().and_then(|id| Uuid::parse_str(id).ok());
         let Some(run) = run else {
             self.say(audit_id, "names no run".to_owned());
             return;
         };
-        let what = match self.runs.get(&run) {
-            Some(began) if *began == created_at => return,
+        let what = match began {
+            Some(began) if began == created_at => return,
             Some(began) => format!("dated {created_at}, but run {run} began at {began}"),
             None if self.kept_since.is_some_and(|since| created_at < since) => return,
             None => format!("run {run} is not in dirsync_runs, though it is not that old"),
