@@ -14,7 +14,7 @@ use crate::directory::Mode;
 use crate::reconcile::report::Trigger;
 use crate::store::{self, Decider, Decision, PlanDetail, Store, Verdict};
 
-pub(super) use show::{Line, Page};
+pub(super) use show::{Line, Page, plain};
 use show::{json, short, summary_json};
 
 /// Answers.
@@ -50,6 +50,10 @@ enum Refusal {
     NobodyThere,
     #[error("{option} {text}: {problem}; the plan has items 1 to {items}")]
     Items { option: &'static str, text: String, problem: &'static str, items: usize },
+    #[error("{0:?} is no hash; give at least 8 of its hexadecimal digits")]
+    Hash(String),
+    #[error("--reason is empty; say why, for whoever finds it rejected")]
+    NoReason,
     #[error("plan {0}: what is stored does not have this hash any more; somebody altered it")]
     Altered(String),
     #[error(transparent)]
@@ -98,7 +102,11 @@ async fn show(store: &Store, hash: &str, as_json: bool) -> Result<Exit, Refusal>
 }
 
 async fn find(store: &Store, hash: &str) -> Result<PlanDetail, Refusal> {
-    let prefix = hash.to_owned();
+    let prefix = hash.trim().to_ascii_lowercase();
+    // An unset variable of a script must not mean the one plan that there is.
+    if prefix.len() < 8 || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Refusal::Hash(hash.to_owned()));
+    }
     let found = store.read(move |tx| tx.plan(&prefix)).await?;
     found.ok_or_else(|| Refusal::Unknown(hash.to_owned()))
 }
@@ -110,8 +118,8 @@ async fn approve(store: &Store, args: &ApproveArgs) -> Result<Exit, Refusal> {
     }
     let chosen = chosen(args, detail.items.len())?;
     let decider = decider(store, args.by.as_deref(), args.break_glass.as_deref()).await?;
-    let (count, all) = (chosen.len(), detail.items.len());
-    decide(store, detail.plan.hash.clone(), decider, Decision::Approve(chosen)).await?;
+    let all = detail.items.len();
+    let count = decide(store, detail.plan.hash.clone(), decider, Decision::Approve(chosen)).await?;
     println!("{count} of {all} items of plan {} are approved", short(&detail.plan.hash));
     match store.read(|tx| tx.leader_now()).await? {
         Some(leader) => {
@@ -125,6 +133,9 @@ async fn approve(store: &Store, args: &ApproveArgs) -> Result<Exit, Refusal> {
 }
 
 async fn reject(store: &Store, args: &RejectArgs) -> Result<Exit, Refusal> {
+    if args.reason.trim().is_empty() {
+        return Err(Refusal::NoReason);
+    }
     let detail = find(store, &args.hash).await?;
     let decider = decider(store, args.by.as_deref(), args.break_glass.as_deref()).await?;
     let decision = Decision::Reject(args.reason.clone());
@@ -141,14 +152,14 @@ async fn decide(
     hash: String,
     decider: Decider,
     decision: Decision,
-) -> Result<(), Refusal> {
+) -> Result<usize, Refusal> {
     let now = Utc::now();
     let work = move |tx: &mut store::Tx<'_>| {
-        tx.decide_plan(&hash, &decider, &decision, now)?;
+        let count = tx.decide_plan(&hash, &decider, &decision, now)?;
         if matches!(decision, Decision::Approve(_)) {
             tx.request_run(Mode::Delta, Trigger::Command, &decider.by)?;
         }
-        Ok(Verdict::Commit(()))
+        Ok(Verdict::Commit(count))
     };
     Ok(store.write(work).await?)
 }
@@ -192,7 +203,13 @@ fn chosen(args: &ApproveArgs, items: usize) -> Result<BTreeSet<i32>, Refusal> {
     };
     match (&args.only, &args.except) {
         (Some(text), _) => named("--only", text),
-        (None, Some(text)) => Ok(&all - &named("--except", text)?),
+        (None, Some(text)) => {
+            let rest = &all - &named("--except", text)?;
+            let problem = "leaves nothing to approve";
+            let nothing =
+                || Refusal::Items { option: "--except", text: text.clone(), problem, items };
+            if rest.is_empty() { Err(nothing()) } else { Ok(rest) }
+        }
         (None, None) => Ok(all),
     }
 }

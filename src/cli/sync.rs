@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::plans::{Line, Page};
+use super::plans::{Line, Page, plain};
 use super::{Context, Exit, SyncArgs, failed, unusable};
 use crate::daemon::{Requests, Shutdown, Signals, Stopped};
 use crate::directory::Mode;
@@ -96,7 +96,7 @@ async fn tell(sync: &Sync, done: &Done, dry: bool) -> Exit {
             println!("nothing would change");
         }
         for line in lines {
-            println!("{line}");
+            println!("{}", plain(&line));
         }
     }
     if let Some(held) = &done.held_plan {

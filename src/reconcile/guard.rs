@@ -140,8 +140,10 @@ impl Demand {
         let taken = taken(plan, &passed, world);
         let evidence = demand::evidence(plan, &hold);
         let held = hold.into_iter().map(|item| {
-            let new =
-                NewItem { cost: self.cost(&item).clone(), evidence: evidence.get(&item).copied() };
+            let new = NewItem {
+                cost: self.cost(&item).clone(),
+                evidence: self.known.get(&item).or_else(|| evidence.get(&item)).copied(),
+            };
             (item, new)
         });
         let mut allowed = passed;

@@ -82,6 +82,8 @@ pub struct Start {
     pub unread_groups: BTreeSet<ObjectId>,
     /// Registry group names, folded, that were asked for and mean none or several.
     pub unresolved_names: BTreeSet<String>,
+    /// Registry group names, folded, that somebody approved to be bound anew.
+    pub approved_names: BTreeSet<String>,
     /// Since when each finding is open that concerns reading.
     pub troubled_since: BTreeMap<(FindingKind, String), DateTime<Utc>>,
 }
@@ -98,6 +100,7 @@ impl Tx<'_> {
             group_bindings: self.bindings("group")?,
             unread_groups: self.unread_groups()?,
             unresolved_names: self.unresolved_names()?,
+            approved_names: self.approved_names()?,
             troubled_since: self.findings_since()?,
         })
     }

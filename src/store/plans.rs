@@ -152,13 +152,17 @@ impl Tx<'_> {
         let rows: Vec<(ItemRow, PlanRow)> = items::table
             .inner_join(plans::table)
             .filter(items::status.eq_any(OPEN))
+            .order((plans::created_at, items::plan_hash, items::number))
             .load(self.conn)
             .doing("reading held plans")?;
+        let altered = self.altered(&rows)?;
         let mut held = Held::new();
         let mut approvals: BTreeMap<String, Arc<Approval>> = BTreeMap::new();
         for (row, plan) in rows {
             let item: PlanItem = document::read(&row.document, &row.plan_hash)?;
             let answer = match row.status.as_str() {
+                // What was approved is not what stands there: it is asked anew.
+                "approved" if altered.contains(&row.plan_hash) => Answer::LeftOver,
                 "approved" => Answer::Approved(Arc::clone(
                     approvals.entry(plan.hash.clone()).or_insert_with(|| Arc::new(approval(&plan))),
                 )),
@@ -176,6 +180,37 @@ impl Tx<'_> {
             held.insert(item.item()?, known);
         }
         Ok(held)
+    }
+
+    /// Registry names, folded, that somebody approved to be bound anew.
+    pub fn approved_names(&mut self) -> Result<BTreeSet<String>, Error> {
+        let rows: Vec<(String, String)> = items::table
+            .filter(items::status.eq("approved"))
+            .filter(items::document.like("%\"kind\":\"rebinding\"%"))
+            .select((items::plan_hash, items::document))
+            .load(self.conn)
+            .doing("reading approved names")?;
+        let mut names = BTreeSet::new();
+        for (hash, text) in rows {
+            let item: PlanItem = document::read(&text, &hash)?;
+            if let Item::Rebinding(name, _) = item.item()? {
+                names.insert(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Approved plans whose lines do not have their hash any more.
+    fn altered(&mut self, rows: &[(ItemRow, PlanRow)]) -> Result<BTreeSet<String>, Error> {
+        let approved = rows.iter().filter(|(row, _)| row.status == "approved");
+        let hashes: BTreeSet<String> = approved.map(|(row, _)| row.plan_hash.clone()).collect();
+        let mut altered = BTreeSet::new();
+        for hash in hashes {
+            if !self.plan(&hash)?.is_some_and(|detail| detail.intact) {
+                altered.insert(hash);
+            }
+        }
+        Ok(altered)
     }
 
     /// Stores what is held for the first time as one plan; returns its hash.
@@ -331,14 +366,18 @@ impl Tx<'_> {
         Ok(Some(PlanDetail { plan: stored(row, statuses)?, items: read, intact, lines: texts }))
     }
 
-    /// Records what a person says about a pending plan. Nothing is applied by it.
+    /// Records what a person says about the items of a pending plan that are still held;
+    /// returns how many it was said about. Nothing is applied by it.
+    ///
+    /// # Errors
+    /// [`Error::Decided`] if nothing of the plan waits for an answer.
     pub fn decide_plan(
         &mut self,
         hash: &str,
         decider: &Decider,
         decision: &Decision,
         now: DateTime<Utc>,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let Decider { by, user_id, break_glass } = decider;
         let (status, reason) = match decision {
             Decision::Approve(_) => ("approved", None),
@@ -360,6 +399,13 @@ impl Tx<'_> {
             return Err(Error::Decided(hash.to_owned()));
         }
         let held = items::plan_hash.eq(hash).and(items::status.eq("held"));
+        let open: BTreeSet<i32> = items::table
+            .filter(held)
+            .select(items::number)
+            .load(self.conn)
+            .doing("reading a held plan's items")?
+            .into_iter()
+            .collect();
         let otherwise = match decision {
             Decision::Approve(_) => "left_over",
             Decision::Reject(_) => "rejected",
@@ -368,14 +414,20 @@ impl Tx<'_> {
             .set(items::status.eq(otherwise))
             .execute(self.conn)
             .doing("recording a decision")?;
-        if let Decision::Approve(numbers) = decision {
-            let rows: Vec<ItemStatus<'_>> = numbers
+        let Decision::Approve(numbers) = decision else { return Ok(open.len()) };
+        // What is gone by now was not held any more, and is nobody's to approve.
+        let chosen: BTreeSet<i32> = numbers.intersection(&open).copied().collect();
+        if chosen.is_empty() {
+            return Err(Error::Decided(hash.to_owned()));
+        }
+        {
+            let rows: Vec<ItemStatus<'_>> = chosen
                 .iter()
                 .map(|number| ItemStatus { plan_hash: hash, number: *number, status: "approved" })
                 .collect();
             bulk::update(self.conn, &ITEMS, &rows, "recording a decision")?;
         }
-        Ok(())
+        Ok(chosen.len())
     }
 
     /// The live admin with this address: row and address as it is written there.
@@ -437,13 +489,8 @@ impl Tx<'_> {
         Ok(taken)
     }
 
-    /// Records what this run takes away, if anything, and forgets what no window reaches.
-    pub fn record_taken(
-        &mut self,
-        taken: &Taken,
-        info: &RunInfo,
-        window_began: DateTime<Utc>,
-    ) -> Result<(), Error> {
+    /// Records what this run takes away, if anything.
+    pub fn record_taken(&mut self, taken: &Taken, info: &RunInfo) -> Result<(), Error> {
         if *taken == Taken::default() {
             return Ok(());
         }
@@ -462,12 +509,15 @@ impl Tx<'_> {
             ),
         };
         insert_rows!(self.conn, dirsync_removals::table, [row], "recording removals")?;
-        diesel::delete(
-            dirsync_removals::table.filter(dirsync_removals::removed_at.lt(Time(window_began))),
-        )
-        .execute(self.conn)
-        .doing("forgetting old removals")?;
         Ok(())
+    }
+
+    /// Forgets what was taken away before `limit`; returns how many runs that were. Kept for
+    /// far longer than the window, so that a clock which is wrong for a while forgets nothing.
+    pub fn prune_removals(&mut self, limit: DateTime<Utc>) -> Result<usize, Error> {
+        diesel::delete(dirsync_removals::table.filter(dirsync_removals::removed_at.lt(Time(limit))))
+            .execute(self.conn)
+            .doing("forgetting old removals")
     }
 
     /// How many people reach each product, counted no further than asked.

@@ -92,7 +92,7 @@ impl Committing<'_> {
         world.parents.clear();
         let Applied { changes } = tx.apply(&plan, &world, &info, &verdict.approved)?;
         let totals = guard::totals_after(totals, &plan);
-        tx.record_taken(&verdict.taken, &info, self.window_began())?;
+        tx.record_taken(&verdict.taken, &info)?;
         tx.move_cursor(&cursor, totals, &info)?;
         self.prune(tx)?;
         if generation == 0 {
@@ -255,6 +255,7 @@ impl Committing<'_> {
             tx.prune_runs(limit)?;
             tx.prune_requests(limit)?;
             tx.prune_plans(limit)?;
+            tx.prune_removals(limit.min(self.window_began()))?;
         }
         Ok(())
     }

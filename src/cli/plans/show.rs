@@ -9,6 +9,21 @@ use serde_json::{Value, json};
 
 use crate::store::{PlanDetail, PlanItem, StoredPlan};
 
+/// Text from outside on a terminal: what could move the cursor, erase what stands there or
+/// turn the direction of writing is spelled out, so that nothing on the screen lies.
+pub(in crate::cli) fn plain(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || turns(c) {
+            plain.extend(c.escape_unicode());
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
 /// A plan in a line.
 pub(in crate::cli) struct Line<'a>(pub(in crate::cli) &'a StoredPlan);
 
@@ -23,7 +38,7 @@ impl fmt::Display for Line<'_> {
             plan.status,
             time(plan.header.created_at),
             plan.header.counts.access,
-            plan.header.reasons.join("; ")
+            plain(&plan.header.reasons.join("; "))
         )
     }
 }
@@ -42,7 +57,7 @@ impl fmt::Display for Page<'_> {
             writeln!(f, "ALTERED  the stored lines do not have this hash any more")?;
         }
         for reason in &header.reasons {
-            writeln!(f, "why      {reason}")?;
+            writeln!(f, "why      {}", plain(reason))?;
         }
         let counts = header.counts;
         writeln!(
@@ -51,7 +66,7 @@ impl fmt::Display for Page<'_> {
             counts.users, counts.groups, counts.memberships, counts.access
         )?;
         for (product, people) in &header.cost {
-            writeln!(f, "         {product}: {people} people")?;
+            writeln!(f, "         {}: {people} people", plain(product))?;
         }
         writeln!(f, "items")?;
         for (item, status) in items {
@@ -69,10 +84,10 @@ impl fmt::Display for Status<'_> {
         let plan = self.0;
         write!(f, "{}", plan.status)?;
         if let (Some(at), Some(by)) = (plan.decided_at, &plan.decided_by) {
-            write!(f, " by {by} at {}", time(at))?;
+            write!(f, " by {} at {}", plain(by), time(at))?;
         }
         for reason in plan.break_glass.iter().chain(&plan.reason) {
-            write!(f, ": {reason}")?;
+            write!(f, ": {}", plain(reason))?;
         }
         plan.closed_at.map_or(Ok(()), |at| write!(f, ", over since {}", time(at)))
     }
@@ -86,12 +101,12 @@ impl fmt::Display for Words<'_> {
         let PlanItem { cost, evidence, group, group_name, kind, name, number: _, user, user_email } =
             self.0;
         let called = |name: &Option<String>, id: &Option<uuid::Uuid>| match (name, id) {
-            (Some(name), _) => name.clone(),
+            (Some(name), _) => plain(name),
             (None, Some(id)) => id.to_string(),
             (None, None) => String::from("?"),
         };
         let (user, group) = (called(user_email, user), called(group_name, group));
-        let name = name.as_deref().unwrap_or("?");
+        let name = plain(name.as_deref().unwrap_or("?"));
         match kind.as_str() {
             "user_removal" => write!(f, "user {user} ends"),
             "user_purge" => write!(f, "user {user} is purged"),
@@ -101,7 +116,7 @@ impl fmt::Display for Words<'_> {
             "role_removal" => write!(f, "{user} stops being a platform admin"),
             "link_removal" => write!(f, "link of {name} to {group} ends"),
             "product_member_removal" => write!(f, "{user} stops being a member of {name}"),
-            "adoption" => write!(f, "the directory's {user} adopts the row of this address"),
+            "adoption" => write!(f, "the directory's {user} adopts the row {name}"),
             "rebinding" => write!(f, "the registry's \"{name}\" means {group} from now on"),
             other => write!(f, "{other}"),
         }?;
@@ -109,8 +124,8 @@ impl fmt::Display for Words<'_> {
             let cost: Vec<String> = cost
                 .iter()
                 .map(|(product, people)| match people {
-                    1 => product.clone(),
-                    people => format!("{product} ({people} people)"),
+                    1 => plain(product),
+                    people => format!("{} ({people} people)", plain(product)),
                 })
                 .collect();
             write!(f, "; costs {}", cost.join(", "))?;
@@ -180,4 +195,21 @@ pub(in crate::cli) fn short(hash: &str) -> &str {
 
 fn time(time: DateTime<Utc>) -> impl fmt::Display {
     time.format("%Y-%m-%d %H:%M:%S UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_on_the_screen_can_be_forged() {
+        for (text, expected) in [
+            ("Zoë's team", "Zoë's team"),
+            ("a\nstatus approved", "a\\u{a}status approved"),
+            ("a\u{1b}[2Kb", "a\\u{1b}[2Kb"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+    }
 }

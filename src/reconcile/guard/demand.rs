@@ -39,6 +39,8 @@ pub struct Demand {
     pub(super) dropped: BTreeMap<Item, Fate>,
     /// Items that were held and are no difference any more.
     pub(super) gone: BTreeSet<Item>,
+    /// How we knew of items that are held anew: this run meets them as a difference only.
+    pub(super) known: BTreeMap<Item, Evidence>,
     /// What each item costs.
     pub(super) costs: BTreeMap<Item, Cost>,
     /// How each product fares that anybody gains or loses.
@@ -87,8 +89,12 @@ impl Demand {
                     return;
                 }
                 self.dropped.insert(item.clone(), Fate::Changed);
+                self.known.extend(known.evidence.map(|evidence| (item.clone(), evidence)));
+                self.forced.insert(item.clone(), Trip::Changed { plan: known.plan.clone() });
+                return;
             }
             Some((Answer::LeftOver, known)) => {
+                self.known.extend(known.evidence.map(|evidence| (item.clone(), evidence)));
                 self.forced.insert(item.clone(), Trip::LeftOver { plan: known.plan.clone() });
                 return;
             }

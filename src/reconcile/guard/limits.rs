@@ -159,6 +159,11 @@ pub enum Trip {
     ScopeChanged,
     /// Something that a person must always be asked.
     Decision,
+    /// It was approved, but would cost more now than what was approved.
+    Changed {
+        /// The hash of that plan.
+        plan: String,
+    },
     /// Left over from a plan of which a person approved another part.
     LeftOver {
         /// The hash of that plan.
@@ -197,6 +202,9 @@ impl fmt::Display for Trip {
                 "the first run after a change of scope or filters takes nothing away unasked",
             ),
             Self::Decision => f.write_str("only a person can tell whether this is meant"),
+            Self::Changed { plan } => {
+                write!(f, "it would cost more than was approved with plan {plan}")
+            }
             Self::LeftOver { plan } => {
                 write!(f, "left over from plan {plan}, which was approved in part")
             }

@@ -194,11 +194,12 @@ fn an_approval_lets_through_what_still_stands_and_no_more() {
         [(membership(0), Fate::Changed), (membership(11), Fate::Gone)].into()
     );
     assert_eq!(verdict.approved.keys().cloned().collect::<Vec<_>>(), items[1..]);
-    // What changed is judged like anything new, and is no surprise by itself.
-    assert_eq!(verdict.trips, []);
-    assert_eq!(verdict.allowed.len(), 11);
+    // What changed is held anew, whatever the limits: it was a surprise once.
+    assert_eq!(verdict.trips, [Trip::Changed { plan: "aa".to_owned() }]);
+    assert_eq!(verdict.held.keys().collect::<Vec<_>>(), [&membership(0)]);
+    assert_eq!(verdict.allowed.len(), 10);
     // What a person approved is not counted against later runs.
-    assert_eq!(verdict.taken.removals.memberships, 1);
+    assert_eq!(verdict.taken, Taken::default());
 }
 
 #[test]

@@ -312,12 +312,43 @@ fn may_own(draft: &Draft<'_>, users: &Users<'_>, id: ObjectId) -> bool {
     identity.is_some_and(|identity| identity.state == State::Live && !identity.guest)
 }
 
-/// A name that the registry gives up is free to be resolved anew one day.
+/// A name that the registry gives up is free to be resolved anew one day, but not before
+/// all that was made by it is taken away: if the name comes back it means what it meant.
 fn end_bindings(draft: &mut Draft<'_>, wanted: &[RegistryEntry]) {
     let (groups, owners) = (group_names(wanted), owner_names(wanted));
     let registry = &draft.world.registry;
-    let ended_groups = registry.group_bindings.keys().filter(|name| !groups.contains_key(*name));
-    let ended_owners = registry.owner_bindings.keys().filter(|name| !owners.contains_key(*name));
+    let over: BTreeSet<(&str, ObjectId)> = draft
+        .plan
+        .links
+        .iter()
+        .filter(|link| !link.made)
+        .map(|link| (link.product.as_str(), link.group))
+        .collect();
+    let linked: BTreeSet<ObjectId> = registry
+        .links
+        .iter()
+        .filter(|(product, group)| !over.contains(&(product.as_str(), *group)))
+        .map(|(_, group)| *group)
+        .collect();
+    let owning: BTreeSet<ObjectId> = registry
+        .members
+        .keys()
+        .filter(|key| {
+            !draft.plan.members.iter().any(|change| change.key == **key && change.after.is_none())
+        })
+        .map(|(_, user)| *user)
+        .collect();
+    let unnamed = |names: &BTreeMap<String, &str>, name: &String| !names.contains_key(name);
+    let ended_groups = registry
+        .group_bindings
+        .iter()
+        .filter(|(name, id)| unnamed(&groups, name) && !linked.contains(id))
+        .map(|(name, _)| name);
+    let ended_owners = registry
+        .owner_bindings
+        .iter()
+        .filter(|(name, id)| unnamed(&owners, name) && !owning.contains(id))
+        .map(|(name, _)| name);
     let ended = ended_groups.map(|name| (false, name)).chain(ended_owners.map(|name| (true, name)));
     let ended = ended.map(|(owner, name)| Binding { owner, name: name.clone(), object: None });
     draft.plan.bindings.extend(ended);

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::directory::ObjectId;
+use crate::directory::{ObjectId, fold_case};
 use crate::reconcile::guard::{Cost, NewItem, Trip};
 use crate::reconcile::plan::Item;
 use crate::reconcile::report::Removals;
-use crate::reconcile::world::World;
+use crate::reconcile::world::{World, preferred_address};
 use crate::store::Error;
 
 const FORMAT: u32 = 1;
@@ -73,7 +73,7 @@ pub struct PlanItem {
     pub group_name: Option<String>,
     /// What would happen, as [`kind_of`] words it.
     pub kind: String,
-    /// The product's name, or the registry's name of a group.
+    /// The product's name, the registry's name of a group, or the row that is adopted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Its number in the plan, from 1.
@@ -105,9 +105,8 @@ const fn kind_of(item: &Item) -> &'static str {
 impl PlanItem {
     fn new(number: i32, item: &Item, new: &NewItem, world: &World) -> Self {
         let (user, group, name) = match item {
-            Item::User(id) | Item::UserPurge(id) | Item::Role(id) | Item::Adoption(id) => {
-                (Some(*id), None, None)
-            }
+            Item::User(id) | Item::UserPurge(id) | Item::Role(id) => (Some(*id), None, None),
+            Item::Adoption(id) => (Some(*id), None, Some(adopted(*id, world))),
             Item::Group(id) | Item::GroupPurge(id) => (None, Some(*id), None),
             Item::Membership(group, user) => (Some(*user), Some(*group), None),
             Item::Link(product, group) => (None, Some(*group), Some(product.clone())),
@@ -164,6 +163,17 @@ impl PlanItem {
             self.number, self.kind
         ))
     }
+}
+
+/// The row that a user would adopt, and what makes it a person's to say.
+fn adopted(id: ObjectId, world: &World) -> String {
+    let wished = world.users.get(&id).and_then(|user| preferred_address(&user.facts));
+    let wished = wished.map(fold_case).unwrap_or_default();
+    let made = world.hand_made.iter().find(|made| fold_case(&made.row.email) == wished);
+    made.map_or_else(String::new, |made| {
+        let products = if made.has_products { ", with product memberships" } else { "" };
+        format!("{} (role {}{products})", made.row.email, made.row.role)
+    })
 }
 
 /// A plan as it is stored.

@@ -42,6 +42,8 @@ impl Reader<'_> {
                     || self.start.unresolved_names.contains(key.as_str())
             };
             asked.extend(names.keys().filter(|key| !known(key)).cloned());
+            let approved = &self.start.approved_names;
+            asked.extend(names.keys().filter(|key| approved.contains(*key)).cloned());
         }
         if asked.is_empty() {
             return Ok(());

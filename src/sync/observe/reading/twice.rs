@@ -57,6 +57,12 @@ impl Reader<'_> {
         } else if !asked.is_empty() {
             let asked: Vec<Member> = asked.into_iter().collect();
             let answers = self.sync.directory.groups_of(&asked).await?;
+            if self.shows_nothing(&answers) {
+                let empty: BTreeSet<ObjectId> = by_group.iter().map(|(group, _)| *group).collect();
+                self.note_all_empty(empty.len());
+                stale.extend(empty.into_iter().map(|group| (group, EMPTY.to_owned())));
+                by_group.clear();
+            }
             self.conclude(&by_group, &by_member, &answers, &mut stale);
         }
         for (group, why) in &stale {
@@ -170,6 +176,24 @@ impl Reader<'_> {
         met.copied().or(stored).unwrap_or(true)
     }
 
+    /// Whether this run was shown no membership at all, from neither side: then a list of
+    /// nothing is witnessed by nothing.
+    fn shows_nothing(&self, answers: &BTreeMap<ObjectId, MemberOf>) -> bool {
+        let shown = answers.values().any(|answer| match answer {
+            Lookup::Complete(groups) => !groups.get().is_empty(),
+            Lookup::Gone | Lookup::Failed(_) => false,
+        });
+        !shown && self.lists_read().all(|(_, list)| list.is_empty())
+    }
+
+    fn note_all_empty(&mut self, groups: usize) {
+        let told = format!(
+            "all {groups} groups with members look empty at once, which is what a lost permission looks like; grant {} to the application (App registrations, API permissions) and consent as an administrator. Nobody loses anything by it meanwhile",
+            Stream::Groups.permission()
+        );
+        self.note_permission(MEMBERS, Some(told));
+    }
+
     /// Groups whose lists cannot be what they seem, and why.
     async fn implausible(&mut self, missing: &Missing) -> BTreeMap<ObjectId, String> {
         let mut lacking: BTreeMap<ObjectId, usize> = BTreeMap::new();
@@ -188,11 +212,7 @@ impl Reader<'_> {
             }
         }
         if empty >= EMPTY_AT_ONCE && full == 0 {
-            let told = format!(
-                "all {empty} groups with members look empty at once, which is what a lost permission looks like; grant {} to the application (App registrations, API permissions) and consent as an administrator. Nobody loses anything by it meanwhile",
-                Stream::Groups.permission()
-            );
-            self.note_permission(MEMBERS, Some(told));
+            self.note_all_empty(empty);
             return suspects.into_keys().map(|group| (group, EMPTY.to_owned())).collect();
         }
         if full > 0 {
