@@ -13,7 +13,7 @@ mod limits;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use demand::{Demand, ProductLoss, approved_decisions, count};
-pub use held::{Answer, Approval, Cost, Fate, Held, HeldItem, NewItem, Release};
+pub use held::{Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Release};
 pub use limits::{Allowance, Limit, Limits, Trip, Unit, judge};
 
 use super::plan::{Item, Plan};
@@ -26,7 +26,7 @@ pub struct Taken {
     /// In units.
     pub removals: Removals,
     /// People who lost each product.
-    pub products: Cost,
+    pub products: Losses,
 }
 
 /// What the guard judges by.
@@ -225,7 +225,7 @@ fn taken(plan: &Plan, passed: &BTreeSet<Item>, world: &World) -> Taken {
     if passed.is_empty() {
         return Taken::default();
     }
-    let mut taken = Taken { removals: demand::weigh(passed, world), products: Cost::new() };
+    let mut taken = Taken { removals: demand::weigh(passed, world), products: Losses::new() };
     for change in &plan.access {
         for (product, causes) in &change.lost {
             let ends = causes.contains(&Item::User(change.user));

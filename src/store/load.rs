@@ -196,6 +196,11 @@ impl Tx<'_> {
         Ok(ids.into_iter().map(ObjectId::from).collect())
     }
 
+    /// Whether there are groups whose members were never read, or not at the last attempt.
+    pub fn has_unread_groups(&mut self) -> Result<bool, Error> {
+        Ok(!self.unread_groups()?.is_empty())
+    }
+
     /// Which of these users are observed, and whether they exist.
     pub fn user_presence(
         &mut self,

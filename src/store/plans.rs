@@ -12,17 +12,18 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer};
 use serde::Serialize;
+use uuid::Uuid;
 
 pub use document::{Counts, PlanHeader, PlanItem};
 
 use super::bulk::{self, ROWS_MAX, Target, insert_rows};
-use super::lookup::lower;
+use super::lookup::{UsersBy, load_users, lower};
 use super::schema::{dirsync_plan_items as items, dirsync_plans as plans, dirsync_removals, users};
 use super::types::{Id, Json, Label, Time};
 use super::{Doing, Error, RunInfo, Tx};
-use crate::directory::{Evidence, fold_case};
+use crate::directory::{Evidence, ObjectId, fold_case};
 use crate::reconcile::guard::{
-    Answer, Approval, Cost, Fate, Held, HeldItem, Taken, Verdict, weigh_held,
+    Answer, Approval, Fate, Held, HeldItem, Losses, Taken, Verdict, weigh_held,
 };
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::{PendingPlans, Removals};
@@ -112,6 +113,9 @@ pub struct PlanDetail {
     pub intact: bool,
     /// The lines that the hash was taken of.
     pub lines: Vec<String>,
+    /// Addresses, as they are now, of people who lose a product by an item that is not
+    /// about them alone.
+    pub people: BTreeMap<Uuid, String>,
 }
 
 /// What a person says about a plan.
@@ -174,7 +178,7 @@ impl Tx<'_> {
                 plan: row.plan_hash,
                 number: row.number,
                 answer,
-                cost: item.cost.clone(),
+                cost: item.people(),
                 evidence: item.evidence.as_deref().and_then(Evidence::parse),
             };
             held.insert(item.item()?, known);
@@ -358,12 +362,21 @@ impl Tx<'_> {
         let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
         let mut read = Vec::with_capacity(lines.len());
         let mut texts = vec![row.header.clone()];
+        let mut losing: BTreeSet<ObjectId> = BTreeSet::new();
         for line in lines {
             *statuses.entry(line.status.clone()).or_insert(0) += 1;
-            read.push((document::read(&line.document, &row.hash)?, line.status));
+            let item: PlanItem = document::read(&line.document, &row.hash)?;
+            if item.user.is_none() {
+                losing.extend(item.people().into_values().flatten());
+            }
+            read.push((item, line.status));
             texts.push(line.document);
         }
-        Ok(Some(PlanDetail { plan: stored(row, statuses)?, items: read, intact, lines: texts }))
+        let people = load_users(self.conn, UsersBy::ObjectIds(&losing))?.into_iter();
+        let people =
+            people.filter_map(|row| Some((row.identity?.object_id.uuid(), row.email))).collect();
+        let plan = stored(row, statuses)?;
+        Ok(Some(PlanDetail { plan, items: read, intact, lines: texts, people }))
     }
 
     /// Records what a person says about the items of a pending plan that are still held;
@@ -481,7 +494,7 @@ impl Tx<'_> {
             *groups += row.groups.unsigned_abs();
             *memberships += row.memberships.unsigned_abs();
             *access += row.access.unsigned_abs();
-            let products: Cost = document::read(&row.products.0, "dirsync_removals")?;
+            let products: Losses = document::read(&row.products.0, "dirsync_removals")?;
             for (product, people) in products {
                 *taken.products.entry(product).or_insert(0) += people;
             }
@@ -627,8 +640,8 @@ fn stored(row: PlanRow, statuses: BTreeMap<String, u64>) -> Result<StoredPlan, E
 }
 
 /// People who would lose each product by `items`.
-fn cost_of(plan: &Plan, all: &BTreeSet<Item>) -> Cost {
-    let mut cost = Cost::new();
+fn cost_of(plan: &Plan, all: &BTreeSet<Item>) -> Losses {
+    let mut cost = Losses::new();
     for change in &plan.access {
         for (product, causes) in &change.lost {
             if !causes.is_disjoint(all) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::observe::{Observation, in_doubt};
+use super::observe::{Observation, REHEARSING, in_doubt};
 use super::{Done, Error, Mandate, Run, Settings, Sync, report};
 use crate::directory::Mode;
 use crate::reconcile::fold::{Moved, fold};
@@ -93,6 +93,9 @@ impl Committing<'_> {
         let Applied { changes } = tx.apply(&plan, &world, &info, &verdict.approved)?;
         let totals = guard::totals_after(totals, &plan);
         tx.record_taken(&verdict.taken, &info)?;
+        if rehearsal.is_some() && tx.has_unread_groups()? {
+            info.fingerprint.push_str(REHEARSING);
+        }
         tx.move_cursor(&cursor, totals, &info)?;
         self.prune(tx)?;
         if generation == 0 {

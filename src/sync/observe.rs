@@ -119,7 +119,9 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
 fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
     match &start.cursor {
         None => Some(Trip::FirstRun),
-        Some(_) => match usable(sync, start).1 {
+        Some(row) => match usable(sync, start).1 {
+            // What could not be read in the first run of a scope was not rehearsed yet.
+            None if row.fingerprint.ends_with(REHEARSING) => Some(Trip::ScopeChanged),
             None | Some(CursorReset::InDoubt) => None,
             Some(_) => Some(Trip::ScopeChanged),
         },
@@ -130,19 +132,23 @@ fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
 fn usable(sync: &Sync, start: &Start) -> (Option<Cursor>, Option<CursorReset>) {
     let Some(row) = &start.cursor else { return (None, None) };
     let wanted = sync.settings.fingerprint();
-    let reset = if row.fingerprint == in_doubt(&wanted) {
+    let fingerprint = row.fingerprint.strip_suffix(REHEARSING).unwrap_or(&row.fingerprint);
+    let reset = if fingerprint == in_doubt(&wanted) {
         CursorReset::InDoubt
     } else if row.endpoint != sync.settings.endpoint {
         CursorReset::EndpointChanged
     } else if !row.fingerprint.starts_with(&format!("{};", graph::QUERY_FINGERPRINT)) {
         CursorReset::QueryChanged
-    } else if row.fingerprint != wanted {
+    } else if fingerprint != wanted {
         CursorReset::ScopeChanged
     } else {
         return (Some(row.cursor.clone()), None);
     };
     (None, Some(reset))
 }
+
+/// What is stored beside the fingerprint while the scope was not read whole yet.
+pub(super) const REHEARSING: &str = ";rehearsing";
 
 /// What is stored beside links that a run did not believe: no link is usable under it, so
 /// the next run reads everything.

@@ -59,7 +59,8 @@ async fn a_plan_tells_what_it_costs_and_how_we_know() {
             assert_eq!((item.kind.as_str(), status.as_str()), ("membership_removal", "held"));
             assert_eq!(item.evidence.as_deref(), Some("delta_tombstone"), "{on:?}");
             assert_eq!(item.group_name.as_deref(), Some("readers"), "{on:?}");
-            assert_eq!(item.cost, [("app".to_owned(), 1)].into(), "{on:?}");
+            let who = [("app".to_owned(), [item.user.unwrap()].into())].into();
+            assert_eq!(item.cost, who, "{on:?}");
         }
         world.sql("UPDATE dirsync_plan_items SET document = '{}' WHERE number = 1");
         let prefix = hash.clone();
@@ -408,5 +409,80 @@ async fn a_name_is_bound_anew_when_a_person_says_so() {
         assert_eq!(world.findings(), [""; 0], "{on:?}");
         world.assert_rests().await;
         world.assert_audit_whole().await;
+    }
+}
+
+#[tokio::test]
+async fn a_rehearsal_ends_when_everything_was_read() {
+    for on in BOTH {
+        let mut world = crowd(on).await;
+        world.settings.limits = Limits { rehearse: true, ..unlimited() };
+        leave(&world, &["ada"]);
+        world.settings.include_guests = false;
+        let fault = graph_simulator::Fault::on("/members", graph_simulator::Effect::Html502);
+        let fault = world.simulator.inject(fault);
+        world.run(Delta).await;
+        world.simulator.clear_fault(fault);
+        for _ in 0..2 {
+            let held = world.run(Delta).await;
+            assert_eq!(world.who("app").len(), 6, "{on:?}: {:?}", held.changes);
+        }
+        assert_eq!(world.pending().await.len(), 1, "{on:?}");
+        leave(&world, &["bob"]);
+        assert_eq!(world.run(Delta).await.changes_total(), 1, "{on:?}: it is over");
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_cannot_be_approved_and_a_rejection_stands() {
+    for on in BOTH {
+        let (world, first) = held(on).await;
+        let ada = number_of(&world, &first, "ada").await;
+        world.follow(|tenant| tenant.add_member(id("readers"), id("ada"))).await;
+        leave(&world, &["ada", "dora", "emil"]);
+        world.run(Delta).await;
+        let second = world.pending().await.remove(1).hash;
+        world.answer(&second, Decision::Reject("they stay".into())).await;
+        // The first plan held Ada, too, before she came back.
+        world.answer(&first, Decision::Approve((1..=3).collect())).await;
+        world.run(Delta).await;
+        assert_eq!(world.who("app"), ["ada", "dora", "emil", "fay"], "{on:?} item {ada}");
+        assert!(world.findings().contains(&format!("removals_rejected|{second}")), "{on:?}");
+        world.assert_audit_whole().await;
+    }
+}
+
+#[tokio::test]
+async fn a_row_put_back_into_the_registry_means_what_it_meant() {
+    for on in BOTH {
+        let tenant = company(&[("readers", &["ada", "bob"]), ("writers", &["cem"])]);
+        let mut world = World::new(on, tenant).await;
+        world.settings.limits = Limits { rehearse: true, ..unlimited() };
+        world.registry(vec![entry("app", &["readers"], None)]);
+        world.run(Full).await;
+        world.registry(vec![entry("tool", &["nowhere"], None)]);
+        assert_eq!(world.run(Delta).await.outcome, Outcome::Held, "{on:?}");
+        world
+            .follow(|tenant| {
+                tenant.rename_group(id("readers"), "old");
+                tenant.rename_group(id("writers"), "readers");
+            })
+            .await;
+        world.registry(vec![entry("app", &["readers"], None)]);
+        world.run(Full).await;
+        assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}: nobody else gets in");
+        assert!(world.findings().contains(&"registry_group_taken|readers".to_owned()), "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_altered_after_it_was_approved_is_asked_anew() {
+    for on in BOTH {
+        let (world, hash) = held(on).await;
+        world.approve_all().await;
+        world.sql("UPDATE dirsync_plans SET header = replace(header, 'guard', 'GUARD')");
+        assert_eq!(world.run(Delta).await.outcome, Outcome::Held, "{on:?}");
+        assert_eq!(world.who("app").len(), 6, "{on:?}");
+        assert_ne!(world.pending().await.remove(0).hash, hash, "{on:?}");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Names and addresses of people are in it: for a terminal, never for the log.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -43,12 +44,15 @@ impl fmt::Display for Line<'_> {
     }
 }
 
+/// How many people of one item are named on the screen.
+const NAMES_MAX: usize = 20;
+
 /// A plan in full.
 pub(in crate::cli) struct Page<'a>(pub(in crate::cli) &'a PlanDetail);
 
 impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PlanDetail { plan, items, intact, lines: _ } = self.0;
+        let PlanDetail { plan, items, intact, lines: _, people } = self.0;
         let header = &plan.header;
         writeln!(f, "plan     {}", plan.hash)?;
         writeln!(f, "made     {} by run {}", time(header.created_at), header.run_id)?;
@@ -71,6 +75,18 @@ impl fmt::Display for Page<'_> {
         writeln!(f, "items")?;
         for (item, status) in items {
             writeln!(f, "{:>6}  {}{}", item.number, Words(item), Standing(status))?;
+            let losing = item.cost.values().flatten().filter_map(|id| people.get(id));
+            let losing: BTreeSet<&str> = losing.map(String::as_str).collect();
+            for email in losing.iter().take(NAMES_MAX) {
+                writeln!(f, "        - {}", plain(email))?;
+            }
+            if losing.len() > NAMES_MAX {
+                writeln!(
+                    f,
+                    "        - and {} more; --json has them all",
+                    losing.len() - NAMES_MAX
+                )?;
+            }
         }
         Ok(())
     }
@@ -123,7 +139,7 @@ impl fmt::Display for Words<'_> {
         if !cost.is_empty() {
             let cost: Vec<String> = cost
                 .iter()
-                .map(|(product, people)| match people {
+                .map(|(product, people)| match people.len() {
                     1 => plain(product),
                     people => format!("{} ({people} people)", plain(product)),
                 })
@@ -152,12 +168,13 @@ impl fmt::Display for Standing<'_> {
 
 /// The same for programs. `lines` are what the hash was taken of, each ended by a line feed.
 pub(in crate::cli) fn json(detail: &PlanDetail) -> Value {
-    let PlanDetail { plan, items, intact, lines } = detail;
+    let PlanDetail { plan, items, intact, lines, people } = detail;
     let items: Vec<Value> =
         items.iter().map(|(item, status)| json!({ "item": item, "status": status })).collect();
     let mut told = summary_json(plan);
     told["items"] = json!(items);
     told["intact"] = json!(intact);
+    told["people"] = json!(people);
     told["lines"] = json!(lines);
     told
 }

@@ -231,7 +231,8 @@ fn costs(plan: &Plan) -> BTreeMap<Item, Cost> {
     for change in &plan.access {
         for (product, causes) in &change.lost {
             for item in causes {
-                *costs.entry(item.clone()).or_default().entry(product.clone()).or_insert(0) += 1;
+                let people = costs.entry(item.clone()).or_default().entry(product.clone());
+                people.or_default().insert(change.user);
             }
         }
     }

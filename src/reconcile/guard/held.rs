@@ -2,14 +2,18 @@
 //!
 //! Pure shapes; how they are stored, hashed and shown is not this module's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::directory::Evidence;
+use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::plan::Item;
 
-/// What an item costs: people who lose each product by it.
-pub type Cost = BTreeMap<String, u64>;
+/// What an item costs: who loses each product by it. Names, not numbers: an approval is
+/// about these people, and not about as many others.
+pub type Cost = BTreeMap<String, BTreeSet<ObjectId>>;
+
+/// How many people lose each product.
+pub type Losses = BTreeMap<String, u64>;
 
 /// Who let items of a plan through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,5 +91,5 @@ pub enum Fate {
 
 /// Whether an item that costs `now` is still what was approved at `then`.
 pub(super) fn still_stands(now: &Cost, then: &Cost) -> bool {
-    now.iter().all(|(product, people)| then.get(product).is_some_and(|seen| people <= seen))
+    now.iter().all(|(product, people)| then.get(product).is_some_and(|seen| people.is_subset(seen)))
 }

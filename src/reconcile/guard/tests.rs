@@ -182,7 +182,7 @@ fn an_approval_lets_through_what_still_stands_and_no_more() {
         break_glass: None,
     };
     let answer = Answer::Approved(Arc::new(approval));
-    let cost: Cost = [("app".to_owned(), 1)].into();
+    let cost: Cost = [("app".to_owned(), (0..12).map(id).collect())].into();
     let held = holding((0..12).map(membership), &answer, &cost);
     // Twelve were approved; one came back, one would cost another product now.
     let items: Vec<Item> = (0..11).map(membership).collect();

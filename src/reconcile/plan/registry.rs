@@ -29,7 +29,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, users: &Users<'_>) 
     let bound_owners = bind_owners(draft, wanted, users);
     decide_links(draft, wanted, &bound_groups);
     decide_members(draft, wanted, &bound_owners, users);
-    end_bindings(draft, wanted);
+    end_bindings(draft, wanted, users);
     resolve_forgotten(draft, wanted);
 }
 
@@ -314,7 +314,7 @@ fn may_own(draft: &Draft<'_>, users: &Users<'_>, id: ObjectId) -> bool {
 
 /// A name that the registry gives up is free to be resolved anew one day, but not before
 /// all that was made by it is taken away: if the name comes back it means what it meant.
-fn end_bindings(draft: &mut Draft<'_>, wanted: &[RegistryEntry]) {
+fn end_bindings(draft: &mut Draft<'_>, wanted: &[RegistryEntry], users: &Users<'_>) {
     let (groups, owners) = (group_names(wanted), owner_names(wanted));
     let registry = &draft.world.registry;
     let over: BTreeSet<(&str, ObjectId)> = draft
@@ -324,17 +324,22 @@ fn end_bindings(draft: &mut Draft<'_>, wanted: &[RegistryEntry]) {
         .filter(|link| !link.made)
         .map(|link| (link.product.as_str(), link.group))
         .collect();
+    let purged = purged(&draft.plan.groups);
     let linked: BTreeSet<ObjectId> = registry
         .links
         .iter()
         .filter(|(product, group)| !over.contains(&(product.as_str(), *group)))
+        .filter(|(_, group)| !purged.contains(group))
         .map(|(_, group)| *group)
         .collect();
     let owning: BTreeSet<ObjectId> = registry
         .members
         .keys()
         .filter(|key| {
-            !draft.plan.members.iter().any(|change| change.key == **key && change.after.is_none())
+            let ends = |change: &&super::ProductMemberChange| {
+                change.key == **key && change.after.is_none()
+            };
+            !users.is_purged(key.1) && draft.plan.members.iter().find(ends).is_none()
         })
         .map(|(_, user)| *user)
         .collect();

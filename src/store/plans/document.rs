@@ -4,7 +4,7 @@
 //! of the alphabet, items in the order of their numbers. Whoever has the lines can take
 //! the SHA-256 of them, each ended by a line feed, and compare.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::directory::{ObjectId, fold_case};
-use crate::reconcile::guard::{Cost, NewItem, Trip};
+use crate::reconcile::guard::{Cost, Losses, NewItem, Trip};
 use crate::reconcile::plan::Item;
 use crate::reconcile::report::Removals;
 use crate::reconcile::world::{World, preferred_address};
@@ -23,8 +23,8 @@ const FORMAT: u32 = 1;
 /// What a plan is about, all items together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanHeader {
-    /// People who would lose each product.
-    pub cost: Cost,
+    /// How many people would lose each product.
+    pub cost: Losses,
     /// What would be taken away, in the guard's units.
     pub counts: Counts,
     /// When it was made.
@@ -60,8 +60,8 @@ impl From<Removals> for Counts {
 /// platform still has what it takes away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanItem {
-    /// People who would lose each product by it.
-    pub cost: Cost,
+    /// Who would lose each product by it, by object id.
+    pub cost: BTreeMap<String, BTreeSet<Uuid>>,
     /// How we know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
@@ -122,7 +122,13 @@ impl PlanItem {
             row.or_else(|| world.groups.get(&id).and_then(|group| group.facts.display_name.clone()))
         };
         Self {
-            cost: new.cost.clone(),
+            cost: new
+                .cost
+                .iter()
+                .map(|(product, people)| {
+                    (product.clone(), people.iter().map(|id| id.uuid()).collect())
+                })
+                .collect(),
             evidence: new.evidence.map(|evidence| evidence.label().to_owned()),
             group: group.map(ObjectId::uuid),
             group_name: group.and_then(called),
@@ -132,6 +138,12 @@ impl PlanItem {
             user: user.map(ObjectId::uuid),
             user_email: user.and_then(email),
         }
+    }
+
+    /// What it cost when it was held, as the guard compares it.
+    pub fn people(&self) -> Cost {
+        let ids = |people: &BTreeSet<Uuid>| people.iter().map(|id| ObjectId::new(*id)).collect();
+        self.cost.iter().map(|(product, people)| (product.clone(), ids(people))).collect()
     }
 
     /// The item that planning knows.
@@ -188,7 +200,7 @@ pub(super) struct Document {
 pub(super) fn write(
     (run_id, created_at): (Uuid, DateTime<Utc>),
     held: &BTreeMap<Item, NewItem>,
-    (reasons, cost, counts): (&[Trip], Cost, Counts),
+    (reasons, cost, counts): (&[Trip], Losses, Counts),
     world: &World,
 ) -> Result<Document, Error> {
     let reasons = reasons.iter().map(ToString::to_string).collect();

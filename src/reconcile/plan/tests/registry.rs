@@ -72,13 +72,13 @@ fn what_the_registry_names_no_more_is_unlinked() {
         "{OWNED}
         unregister p
         held full
-        @ group \"grp-a\" is free again
-        @ owner \"ada unal\" is free again
         = link p  GRP-A
         = owner p  ada@x
         full
         - link p  GRP-A
         - owner p  ada@x
+        @ group \"grp-a\" is free again
+        @ owner \"ada unal\" is free again
         "
     ));
     // A purge takes along what the registry gave: it is not taken away twice.
@@ -178,8 +178,6 @@ fn an_unresolved_name_unlinks_nothing() {
         "{OWNED}
         registry p groups=GRP-X owner=nobody description=One
         full
-        @ group \"grp-a\" is free again
-        @ owner \"ada unal\" is free again
         ? registry_group_unresolved \"GRP-X\"…
         ? registry_owner_unresolved \"nobody\"…
         group X name=GRP-X =
@@ -193,6 +191,8 @@ fn an_unresolved_name_unlinks_nothing() {
         + owner p  bob@x
         @ group \"grp-x\" is 58000000
         @ owner \"nobody\" is bob@x
+        @ group \"grp-a\" is free again
+        @ owner \"ada unal\" is free again
         * registry_group_unresolved \"GRP-X\"
         * registry_owner_unresolved \"nobody\"
         "
