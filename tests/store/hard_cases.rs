@@ -12,3 +12,4 @@ mod purges;
 mod registry;
 mod scope;
 mod story;
+mod tenant;

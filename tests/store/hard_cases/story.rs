@@ -39,11 +39,11 @@
 
 use std::collections::BTreeMap;
 
-use graph_simulator::{Effect, Fault, FaultBody, GroupKind, NewGroup, Options, PageSizes, Tenant};
+use graph_simulator::{Options, PageSizes};
 use nexus_dirsync::directory::Mode;
 use nexus_dirsync::reconcile::world::RegistryEntry;
-use uuid::Uuid;
 
+use super::tenant::{self, full, group, is_group, join, move_on, user, value};
 use crate::prelude::*;
 
 /// The words of the issue, and the story.
@@ -109,7 +109,7 @@ async fn tell(on: On, mode: Mode, story: &'static str) {
         };
         let mut findings = Vec::new();
         while let Some(line) = lines.next_if(|line| line.starts_with("! ")) {
-            findings.push(line[2..].replace(' ', "|").replace('_', " "));
+            findings.push(line[2..].replace(' ', "|"));
         }
         stage.run(run, expected, findings).await;
     }
@@ -146,9 +146,8 @@ impl Stage {
         expected.sort_unstable();
         assert_eq!(written, expected, "what the run did: {:?}", self.users());
         let mut told: Vec<String> =
-            self.world.findings().iter().map(|line| self.spelt(line)).collect();
+            self.world.findings().iter().map(|line| self.spelt(line).replace(' ', "_")).collect();
         told.retain(|line| !line.starts_with("removals_held|"));
-        told.iter_mut().for_each(|line| *line = line.replace('_', " "));
         told.sort();
         findings.sort();
         assert_eq!(told, findings, "the findings");
@@ -176,7 +175,7 @@ impl Stage {
         }
         match words {
             ["=", name, rest @ ..] => {
-                assert_eq!(self.row(name), rest.join(" "), "the row of {name}")
+                assert_eq!(self.row(name), rest.join(" "), "the row of {name}");
             }
             ["who", product, "=", rest @ ..] => {
                 let from = format!(
@@ -223,16 +222,7 @@ impl Stage {
             [what @ ("gone" | "gone!" | "back"), name] => {
                 assert!(self.world.edit(|tenant| move_on(tenant, what, name)), "{what} {name}");
             }
-            ["late", rest @ ..] => {
-                let once = |path: String, effect| {
-                    self.world.simulator.inject(Fault::on(path, effect).once());
-                };
-                once("/users/delta".to_owned(), Effect::EmptyOk);
-                for name in rest {
-                    once("/users?$filter=id".to_owned(), Effect::EmptyOk);
-                    once(format!("/users/{}?", id(name)), not_found());
-                }
-            }
+            ["late", rest @ ..] => tenant::be_late(&self.world, rest),
             words => self.by_people(words),
         }
     }
@@ -351,7 +341,7 @@ impl Stage {
             said.push_str(" admin");
         }
         if parts[3] != name && !said.ends_with("by_hand") {
-            said.push_str(&format!(" name={}", parts[3].replace(' ', "_")));
+            said.extend([" name=", &parts[3].replace(' ', "_")]);
         }
         said
     }
@@ -376,95 +366,4 @@ fn row_of(name: &str) -> String {
         return format!("SELECT id FROM users WHERE email = '{}'", full(name));
     }
     format!("SELECT user_id FROM dirsync_user_identities WHERE object_id = '{}'", id(name))
-}
-
-/// What a replica says that has not heard of somebody.
-fn not_found() -> Effect {
-    Effect::Status {
-        status: 404,
-        headers: Vec::new(),
-        body: FaultBody::Error("Request_ResourceNotFound".to_owned()),
-    }
-}
-
-fn is_group(name: &str) -> bool {
-    name.starts_with(char::is_uppercase) && !name.contains('@')
-}
-
-fn full(address: &str) -> String {
-    match address.strip_suffix("@x") {
-        Some(local) => format!("{local}@contoso.example"),
-        None => address.to_owned(),
-    }
-}
-
-fn value(words: &[&str], key: &str) -> Option<String> {
-    let of = |word: &&str| word.strip_prefix(key)?.strip_prefix('=').map(str::to_owned);
-    words.iter().find_map(of).map(|text| text.replace('_', " "))
-}
-
-fn user(tenant: &mut Tenant, name: &str, words: &[&str]) {
-    if tenant.user(id(name)).is_none() {
-        tenant.create_user(person(name));
-    }
-    tenant.update_user(id(name), |user| {
-        if let Some(mail) = value(words, "mail") {
-            user.mail = Some(full(&mail)).filter(|mail| mail != "-");
-        }
-        if let Some(upn) = value(words, "upn") {
-            user.user_principal_name = full(&upn);
-        }
-        if let Some(name) = value(words, "name") {
-            user.display_name = Some(name).filter(|name| name != "-");
-        }
-        for word in words {
-            match *word {
-                "on" => user.account_enabled = Some(true),
-                "off" => user.account_enabled = Some(false),
-                "unknown" => user.account_enabled = None,
-                "guest" => user.user_type = Some("Guest".to_owned()),
-                "member" => user.user_type = Some("Member".to_owned()),
-                word => assert!(word.contains('='), "what is {word} of a user?"),
-            }
-        }
-    });
-}
-
-fn group(tenant: &mut Tenant, name: &str, words: &[&str]) {
-    if tenant.group(id(name)).is_none() {
-        tenant.create_group(NewGroup {
-            display_name: name.to_owned(),
-            visibility: None,
-            kind: GroupKind::Security,
-            id: Some(id(name)),
-        });
-    }
-    if let Some(new) = value(words, "name") {
-        tenant.rename_group(id(name), new);
-    }
-    if let Some(at) = words.iter().position(|word| *word == "=") {
-        join(tenant, name, &words[at + 1..]);
-    }
-}
-
-fn join(tenant: &mut Tenant, group: &str, members: &[&str]) {
-    for member in members {
-        if tenant.object_type(id(member)).is_none() {
-            assert!(!is_group(member), "{member} comes after {group}");
-            tenant.create_user(person(member));
-        }
-        assert!(tenant.add_member(id(group), id(member)), "{member} was not in {group}");
-    }
-}
-
-fn move_on(tenant: &mut Tenant, what: &str, name: &str) -> bool {
-    let id: Uuid = id(name);
-    match (what, is_group(name)) {
-        ("gone", false) => tenant.soft_delete_user(id),
-        ("gone", true) => tenant.soft_delete_group(id),
-        ("gone!", false) => tenant.purge_user(id),
-        ("gone!", true) => tenant.purge_group(id),
-        (_, false) => tenant.restore_user(id),
-        (_, true) => tenant.restore_group(id),
-    }
 }
