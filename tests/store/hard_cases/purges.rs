@@ -51,9 +51,16 @@ const CASES: &[Case] = &[
         run
         retention 0
         full product_member.delete user.delete
+        ! registry_owner_unresolved ada
         = ada none
         owns App =
-        who App = bob
+        registry App groups=A
+        turn
+        user again name=ada mail=ada@x upn=ada@x
+        registry App groups=A owner=ada
+        turn user.create product_member.create
+        owns App = again:admin
+        who App = again bob
         ",
     ),
     (
