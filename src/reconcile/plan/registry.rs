@@ -129,9 +129,11 @@ fn check_binding(
             "bound to {id} ({called}), but {others} other group(s) carry this name now; binding anew needs a person"
         );
         draft.raise(FindingKind::RegistryGroupTaken, &name, why);
-    } else if groups.state(id) == Some(State::Removed) {
+    } else if groups.state(id).map_or(!named.contains(&id), |state| state == State::Removed) {
+        let state =
+            if groups.state(id).is_some() { "is gone" } else { "is purged, or not read yet" };
         let why = format!(
-            "bound to {id}, which is gone; restore the group, or take the name out of the registry"
+            "bound to {id}, which {state}; restore the group, or take the name out of the registry"
         );
         draft.raise(FindingKind::RegistryGroupUnresolved, &name, why);
     }

@@ -114,6 +114,21 @@ const CASES: &[Case] = &[
         ",
     ),
     (
+        "purge of a group that the registry names",
+        "
+        group A = ada
+        registry App groups=A
+        run
+        gone! A
+        run
+        retention 0
+        full aad_group.delete aad_group.unlink product_aad_group.unlink
+        ! registry_group_unresolved A
+        links App =
+        who App =
+        ",
+    ),
+    (
         "people's rows in product_members when their user is removed and restored",
         "
         user ada
