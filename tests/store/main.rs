@@ -12,6 +12,7 @@ mod chronicle;
 mod cursor;
 mod forgetting;
 mod guard;
+mod hard_cases;
 mod history;
 mod lead;
 mod linked;

@@ -137,7 +137,7 @@ async fn a_group_that_is_renamed_stays_bound_and_a_thief_of_its_name_is_a_findin
         let told = ["registry_group_taken|readers".to_owned(), format!("removals_held|{plan}")];
         assert_eq!(world.findings(), told, "{on:?}: binding anew needs a person");
         world.run(Delta).await;
-        assert_eq!(world.findings(), told, "{on:?}: asked once, though no run asks for the name");
+        assert_eq!(world.findings(), told, "{on:?}: a person is asked once");
         world.follow(|tenant| tenant.rename_group(id("writers"), "writers")).await;
         world.run(Full).await;
         assert_eq!(world.findings(), [""; 0], "{on:?}: over when the thief gives it back");

@@ -11,7 +11,7 @@ use super::users::Users;
 use super::{Binding, Change, Draft, Item, LinkChange};
 use crate::directory::{ObjectId, fold_case, person_key};
 use crate::reconcile::report::FindingKind;
-use crate::reconcile::world::{ProductRole, ProductRow, RegistryEntry, State};
+use crate::reconcile::world::{ProductRole, ProductRow, RegistryEntry, State, UserRow};
 
 const GROUP_FINDINGS: &[FindingKind] = &[
     FindingKind::RegistryGroupUnresolved,
@@ -129,9 +129,11 @@ fn check_binding(
             "bound to {id} ({called}), but {others} other group(s) carry this name now; binding anew needs a person"
         );
         draft.raise(FindingKind::RegistryGroupTaken, &name, why);
-    } else if groups.state(id) == Some(State::Removed) {
+    } else if groups.state(id).map_or(!named.contains(&id), |state| state == State::Removed) {
+        let state =
+            if groups.state(id).is_some() { "is gone" } else { "is purged, or not read yet" };
         let why = format!(
-            "bound to {id}, which is gone; restore the group, or take the name out of the registry"
+            "bound to {id}, which {state}; restore the group, or take the name out of the registry"
         );
         draft.raise(FindingKind::RegistryGroupUnresolved, &name, why);
     }
@@ -177,6 +179,12 @@ fn bind_owners(
         let candidates = people.get(&key).unwrap_or(&none);
         match (draft.world.registry.owner_bindings.get(&key), candidates.len()) {
             (Some(id), _) => {
+                if current(draft, users, *id).is_none() {
+                    let why = format!(
+                        "bound to {id}, who is purged; name somebody else, or leave the name out for one run to have it resolved anew"
+                    );
+                    draft.raise(FindingKind::RegistryOwnerUnresolved, &name, why);
+                }
                 bound.insert(key, *id);
             }
             (None, 1) => {
@@ -306,10 +314,14 @@ fn purged(changes: &[super::GroupChange]) -> BTreeSet<ObjectId> {
 
 /// Whether a person may become an owner now; who is one already stays one while bound.
 fn may_own(draft: &Draft<'_>, users: &Users<'_>, id: ObjectId) -> bool {
-    let affected = draft.world.affected_users.contains(&id);
-    let row = if affected { users.row(id) } else { draft.world.identities.get(&id) };
-    let identity = row.and_then(|row| row.identity.as_ref());
+    let identity = current(draft, users, id).and_then(|row| row.identity.as_ref());
     identity.is_some_and(|identity| identity.state == State::Live && !identity.guest)
+}
+
+/// The row of a person as it will be.
+fn current<'r>(draft: &Draft<'r>, users: &'r Users<'_>, id: ObjectId) -> Option<&'r UserRow> {
+    let affected = draft.world.affected_users.contains(&id);
+    if affected { users.row(id) } else { draft.world.identities.get(&id) }
 }
 
 /// A name that the registry gives up is free to be resolved anew one day, but not before

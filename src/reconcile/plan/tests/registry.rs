@@ -308,6 +308,7 @@ fn an_owner_is_one_live_member() {
         - user ada@x (Ada Ünal)
         - member GRP-A  ada@x
         + product q
+        ? registry_owner_unresolved \"ada unal\": bound to {{ada}}, who is purged…
         "
     ));
 }

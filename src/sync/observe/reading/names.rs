@@ -19,7 +19,9 @@ impl Reader<'_> {
     }
 
     /// Asks which groups have the names of the registry: all in a full run, else those
-    /// that a round brought up and those never asked for.
+    /// that a round brought up, those never asked for, and those that several groups want:
+    /// a person may have answered, and a group may have given the name up, which shows in
+    /// no round under that name.
     pub(super) async fn resolve_names(&mut self) -> Result<(), Error> {
         let names = registry_names(self.sync);
         let mut asked: BTreeSet<String> = BTreeSet::new();
@@ -44,6 +46,13 @@ impl Reader<'_> {
             asked.extend(names.keys().filter(|key| !known(key)).cloned());
             let approved = &self.start.approved_names;
             asked.extend(names.keys().filter(|key| approved.contains(*key)).cloned());
+            let wanted_by_several = |name: &String| {
+                [FindingKind::RegistryGroupTaken, FindingKind::RegistryGroupAmbiguous]
+                    .map(|kind| self.start.troubled_since.contains_key(&(kind, name.clone())))
+                    .contains(&true)
+            };
+            let wanted = names.iter().filter(|(_, name)| wanted_by_several(name));
+            asked.extend(wanted.map(|(key, _)| key.clone()));
         }
         if asked.is_empty() {
             return Ok(());
