@@ -146,8 +146,6 @@ labels! {
         RemovalsRejected = "removals_rejected",
         /// A product that grew by much in one run.
         AccessSurge = "access_surge",
-        /// A product that nobody reaches since a run took the last person away.
-        ProductUnreachable = "product_unreachable",
         /// A permission that is missing in Azure.
         PermissionMissing = "permission_missing",
         /// Something that a complete list left out exists after all: the list had drifted.

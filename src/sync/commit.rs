@@ -87,7 +87,6 @@ impl Committing<'_> {
         let mut plan = plan.unwrap_or(whole);
         let open = world.open_findings.clone();
         note_plans(tx, &mut plan, &open, &verdict, everything)?;
-        note_unreachable(tx, &mut plan, &open)?;
         note_reading(&mut plan, &open, notes);
         // Decided upon: what is written and shown asks for rows and names only.
         world.parents.clear();
@@ -332,39 +331,6 @@ fn note_plans(
     let ended = open.keys().filter(|key| over(key.0) && !told.contains_key(*key));
     plan.resolved.extend(ended.cloned());
     plan.raised.extend(told.into_iter().filter(|(key, message)| open.get(key) != Some(message)));
-    Ok(())
-}
-
-/// Products that nobody reaches any more: people may leave, and people may approve, but
-/// somebody should know. Told until somebody reaches the product again.
-fn note_unreachable(tx: &mut Tx<'_>, plan: &mut Plan, open: &Findings) -> Result<(), store::Error> {
-    let mut moves: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for change in &plan.access {
-        for product in &change.gained {
-            moves.entry(product.clone()).or_default().0 += 1;
-        }
-        for product in change.lost.keys() {
-            moves.entry(product.clone()).or_default().1 += 1;
-        }
-    }
-    let told = open.keys().filter(|(kind, _)| *kind == FindingKind::ProductUnreachable);
-    let told: BTreeSet<String> = told.map(|(_, product)| product.clone()).collect();
-    let asked = moves.iter().filter(|(_, (_, lost))| *lost > 0).map(|(product, _)| product);
-    let asked: BTreeSet<&String> = asked.chain(&told).collect();
-    let enough = |product: &String| moves.get(product).map_or(0, |(_, lost)| *lost) + 1;
-    let wanted = asked.iter().map(|product| ((*product).clone(), enough(product))).collect();
-    let people = tx.people_of(&wanted)?;
-    for product in asked {
-        let (gained, lost) = moves.get(product).copied().unwrap_or_default();
-        let left = (people.get(product).copied().unwrap_or(0) + gained).saturating_sub(lost);
-        let key = (FindingKind::ProductUnreachable, product.clone());
-        if left > 0 && told.contains(product) {
-            plan.resolved.insert(key);
-        } else if left == 0 && lost > 0 && !told.contains(product) {
-            let why = "nobody reaches it since the last of its people lost access; link a group with somebody in it, or take the product away";
-            plan.raised.insert(key, why.to_owned());
-        }
-    }
     Ok(())
 }
 

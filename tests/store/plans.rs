@@ -486,24 +486,3 @@ async fn what_was_altered_after_it_was_approved_is_asked_anew() {
         assert_ne!(world.pending().await.remove(0).hash, hash, "{on:?}");
     }
 }
-
-#[tokio::test]
-async fn a_product_that_nobody_reaches_any_more_is_told_whoever_approved_it() {
-    for on in BOTH {
-        let world = crowd(on).await;
-        for name in ["ada", "bob", "cem", "dora", "emil", "fay"] {
-            world.edit(|tenant| {
-                tenant.update_user(id(name), |user| user.account_enabled = Some(false));
-            });
-        }
-        world.run_agreed(Delta).await;
-        assert_eq!(world.who("app"), [""; 0], "{on:?}");
-        assert_eq!(world.findings(), ["product_unreachable|app"], "{on:?}");
-        world
-            .follow(|tenant| {
-                tenant.update_user(id("ada"), |user| user.account_enabled = Some(true));
-            })
-            .await;
-        assert_eq!(world.findings(), [""; 0], "{on:?}");
-    }
-}
