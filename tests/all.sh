@@ -57,6 +57,7 @@ command -v psql >/dev/null 2>&1 || [ -x "$PG_BIN/psql" ] || install postgresql-c
 export PG_BIN
 # Without it the tests of poolers would be skipped.
 [ -x /usr/sbin/pgbouncer ] || need_program pgbouncer pgbouncer
+want_program faketime faketime "histories of faults in which the clock moves"
 want_program promtool prometheus "the real promtool on the daemon's metrics"
 say "PostgreSQL: $("$PG_BIN/postgres" --version)"
 

@@ -1,13 +1,11 @@
-"""Which metrics there are: the golden file that the daemon's own tests hold, and what is coming."""
+"""Which metrics there are: the golden file that the daemon's own tests hold."""
 
 import re
 from pathlib import Path
 
-from chart import HERE, ROOT
+from chart import ROOT
 
 GOLDEN = ROOT / "tests/golden/metrics.txt"
-# Names that the daemon will declare; each goes once the golden file has it.
-COMING = HERE / "metrics_coming.txt"
 
 METRIC = re.compile(r"^(dirsync_[a-z_]+)(?:\{([^}]*)\})?$")
 USED = re.compile(r"\b(dirsync_[a-z_]+)\s*(?:\{([^}]*)\})?")
@@ -18,7 +16,7 @@ OF_TARGETS = {"namespace", "job", "instance", "pod"}
 FREE = {"le"}
 
 
-def declared(paths: tuple[Path, ...] = (GOLDEN, COMING)) -> dict[str, dict[str, set[str]]]:
+def declared(paths: tuple[Path, ...] = (GOLDEN,)) -> dict[str, dict[str, set[str]]]:
     """Labels and their values by metric; a label without known values has none."""
     known: dict[str, dict[str, set[str]]] = {}
     for path in paths:
