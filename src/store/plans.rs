@@ -3,30 +3,32 @@
 //! Owns where items and answers are kept. What is held and what may be let through is
 //! the guard's to decide; here nothing is applied.
 
+mod answers;
 mod document;
+mod ledger;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer};
 use serde::Serialize;
 use uuid::Uuid;
 
+pub use answers::{Decider, Decision};
 pub use document::{Counts, PlanHeader, PlanItem};
 
 use super::bulk::{self, ROWS_MAX, Target, insert_rows};
-use super::lookup::{UsersBy, load_users, lower};
-use super::schema::{dirsync_plan_items as items, dirsync_plans as plans, dirsync_removals, users};
-use super::types::{Id, Json, Label, Time};
+use super::lookup::{UsersBy, load_users};
+use super::schema::{dirsync_plan_items as items, dirsync_plans as plans};
+use super::types::{Id, Time};
 use super::{Doing, Error, RunInfo, Tx};
-use crate::directory::{Evidence, ObjectId, fold_case};
+use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::guard::{
-    Answer, Approval, Fate, Held, HeldItem, Losses, Taken, Verdict, weigh_held,
+    Answer, Approval, Fate, Held, HeldItem, Losses, Verdict, weigh_held,
 };
 use crate::reconcile::plan::{Item, Plan};
-use crate::reconcile::report::{PendingPlans, Removals};
+use crate::reconcile::report::PendingPlans;
 use crate::reconcile::world::World;
 
 /// Item states that runs meet again.
@@ -67,18 +69,6 @@ struct ItemStatus<'a> {
     status: &'static str,
 }
 
-#[derive(Queryable, Insertable)]
-#[diesel(table_name = dirsync_removals, treat_none_as_default_value = false)]
-struct RemovalsRow {
-    run_id: Id,
-    removed_at: Time,
-    users: i64,
-    groups: i64,
-    memberships: i64,
-    access: i64,
-    products: Json,
-}
-
 /// A plan with what people said about it.
 #[derive(Clone, Debug)]
 pub struct StoredPlan {
@@ -116,26 +106,6 @@ pub struct PlanDetail {
     /// Addresses, as they are now, of people who lose a product by an item that is not
     /// about them alone.
     pub people: BTreeMap<Uuid, String>,
-}
-
-/// What a person says about a plan.
-#[derive(Clone, Debug)]
-pub enum Decision {
-    /// Let these items through, by number.
-    Approve(BTreeSet<i32>),
-    /// Let nothing through, and why.
-    Reject(String),
-}
-
-/// Who says it.
-#[derive(Clone, Debug)]
-pub struct Decider {
-    /// The address, or who broke the glass.
-    pub by: String,
-    /// The admin's row.
-    pub user_id: Option<i32>,
-    /// Why the glass was broken.
-    pub break_glass: Option<String>,
 }
 
 /// What a run holds for the first time.
@@ -379,96 +349,6 @@ impl Tx<'_> {
         Ok(Some(PlanDetail { plan, items: read, intact, lines: texts, people }))
     }
 
-    /// Records what a person says about the items of a pending plan that are still held;
-    /// returns how many it was said about. Nothing is applied by it.
-    ///
-    /// # Errors
-    /// [`Error::Decided`] if nothing of the plan waits for an answer.
-    pub fn decide_plan(
-        &mut self,
-        hash: &str,
-        decider: &Decider,
-        decision: &Decision,
-        now: DateTime<Utc>,
-    ) -> Result<usize, Error> {
-        let Decider { by, user_id, break_glass } = decider;
-        let (status, reason) = match decision {
-            Decision::Approve(_) => ("approved", None),
-            Decision::Reject(reason) => ("rejected", Some(reason.as_str())),
-        };
-        let pending = plans::table.find(hash).filter(plans::status.eq("pending"));
-        let decided = diesel::update(pending)
-            .set((
-                plans::status.eq(status),
-                plans::decided_at.eq(Some(Time(now))),
-                plans::decided_by.eq(Some(by.as_str())),
-                plans::decided_by_user_id.eq(*user_id),
-                plans::break_glass.eq(break_glass.as_deref()),
-                plans::reason.eq(reason),
-            ))
-            .execute(self.conn)
-            .doing("recording a decision")?;
-        if decided == 0 {
-            return Err(Error::Decided(hash.to_owned()));
-        }
-        let held = items::plan_hash.eq(hash).and(items::status.eq("held"));
-        let open: BTreeSet<i32> = items::table
-            .filter(held)
-            .select(items::number)
-            .load(self.conn)
-            .doing("reading a held plan's items")?
-            .into_iter()
-            .collect();
-        let otherwise = match decision {
-            Decision::Approve(_) => "left_over",
-            Decision::Reject(_) => "rejected",
-        };
-        diesel::update(items::table.filter(held))
-            .set(items::status.eq(otherwise))
-            .execute(self.conn)
-            .doing("recording a decision")?;
-        let Decision::Approve(numbers) = decision else { return Ok(open.len()) };
-        // What is gone by now was not held any more, and is nobody's to approve.
-        let chosen: BTreeSet<i32> = numbers.intersection(&open).copied().collect();
-        if chosen.is_empty() {
-            return Err(Error::Decided(hash.to_owned()));
-        }
-        {
-            let rows: Vec<ItemStatus<'_>> = chosen
-                .iter()
-                .map(|number| ItemStatus { plan_hash: hash, number: *number, status: "approved" })
-                .collect();
-            bulk::update(self.conn, &ITEMS, &rows, "recording a decision")?;
-        }
-        Ok(chosen.len())
-    }
-
-    /// The live admin with this address: row and address as it is written there.
-    pub fn live_admin(&mut self, email: &str) -> Result<Option<(i32, String)>, Error> {
-        let admins = self.live_admins(Some(email))?;
-        Ok(admins.into_iter().next())
-    }
-
-    /// Whether the platform has a live admin at all.
-    pub fn has_live_admin(&mut self) -> Result<bool, Error> {
-        Ok(!self.live_admins(None)?.is_empty())
-    }
-
-    fn live_admins(&mut self, email: Option<&str>) -> Result<Vec<(i32, String)>, Error> {
-        use super::schema::dirsync_user_identities as identities;
-        let mut query = users::table
-            .left_join(identities::table.on(identities::user_id.eq(users::id)))
-            .filter(users::role.eq(Label::of("admin")))
-            .filter(identities::state.is_null().or(identities::state.eq("live")))
-            .select((users::id, users::email))
-            .limit(2)
-            .into_boxed();
-        if let Some(email) = email {
-            query = query.filter(lower(users::email).eq(fold_case(email)));
-        }
-        query.load(self.conn).doing("looking for an admin")
-    }
-
     /// Plans that wait for a person.
     pub fn pending_plans(&mut self) -> Result<PendingPlans, Error> {
         let made: Vec<Time> = plans::table
@@ -479,133 +359,6 @@ impl Tx<'_> {
             .doing("counting held plans")?;
         let oldest = made.first().map(|time| time.0);
         Ok(PendingPlans { plans: made.len() as u64, oldest })
-    }
-
-    /// What runs since `since` took away without a person's word.
-    pub fn taken_since(&mut self, since: DateTime<Utc>) -> Result<Taken, Error> {
-        let rows: Vec<RemovalsRow> = dirsync_removals::table
-            .filter(dirsync_removals::removed_at.gt(Time(since)))
-            .load(self.conn)
-            .doing("reading recent removals")?;
-        let mut taken = Taken::default();
-        for row in rows {
-            let Removals { users, groups, memberships, access } = &mut taken.removals;
-            *users += row.users.unsigned_abs();
-            *groups += row.groups.unsigned_abs();
-            *memberships += row.memberships.unsigned_abs();
-            *access += row.access.unsigned_abs();
-            let products: Losses = document::read(&row.products.0, "dirsync_removals")?;
-            for (product, people) in products {
-                *taken.products.entry(product).or_insert(0) += people;
-            }
-        }
-        Ok(taken)
-    }
-
-    /// Records what this run takes away, if anything.
-    pub fn record_taken(&mut self, taken: &Taken, info: &RunInfo) -> Result<(), Error> {
-        if *taken == Taken::default() {
-            return Ok(());
-        }
-        let Removals { users, groups, memberships, access } = taken.removals;
-        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let row = RemovalsRow {
-            run_id: Id(info.id),
-            removed_at: Time(info.now),
-            users: count(users),
-            groups: count(groups),
-            memberships: count(memberships),
-            access: count(access),
-            products: Json(
-                serde_json::to_string(&taken.products)
-                    .map_err(|error| Error::Corrupt(error.to_string()))?,
-            ),
-        };
-        insert_rows!(self.conn, dirsync_removals::table, [row], "recording removals")?;
-        Ok(())
-    }
-
-    /// Forgets what was taken away before `limit`; returns how many runs that were. Kept for
-    /// far longer than the window, so that a clock which is wrong for a while forgets nothing.
-    pub fn prune_removals(&mut self, limit: DateTime<Utc>) -> Result<usize, Error> {
-        diesel::delete(dirsync_removals::table.filter(dirsync_removals::removed_at.lt(Time(limit))))
-            .execute(self.conn)
-            .doing("forgetting old removals")
-    }
-
-    /// How many people reach each product, counted no further than asked.
-    pub fn people_of(
-        &mut self,
-        wanted: &BTreeMap<String, u64>,
-    ) -> Result<BTreeMap<String, u64>, Error> {
-        let mut people = BTreeMap::new();
-        for (product, enough) in wanted {
-            let Some(id) = self.product_id(product)? else { continue };
-            people.insert(product.clone(), self.count_people(id, *enough)?);
-        }
-        Ok(people)
-    }
-
-    /// (user, product) pairs with access, counted no further than `enough`.
-    pub fn count_access(&mut self, enough: u64) -> Result<u64, Error> {
-        self.count_pairs("product_access", enough)
-    }
-
-    fn count_people(&mut self, product_id: i32, enough: u64) -> Result<u64, Error> {
-        self.count_pairs(&format!("product_access WHERE product_id = {product_id}"), enough)
-    }
-
-    /// Distinct pairs, up to `enough`. A pair may have several paths, so more rows are read
-    /// where those that were read are too few pairs.
-    fn count_pairs(&mut self, from: &str, enough: u64) -> Result<u64, Error> {
-        #[derive(QueryableByName, PartialEq, Eq, PartialOrd, Ord)]
-        struct Pair {
-            #[diesel(sql_type = Integer)]
-            product_id: i32,
-            #[diesel(sql_type = Integer)]
-            user_id: i32,
-        }
-        if enough == 0 {
-            return Ok(0);
-        }
-        let mut limit = i64::try_from(enough.saturating_mul(2)).unwrap_or(i64::MAX).max(16);
-        loop {
-            let sql = format!("SELECT product_id, user_id FROM {from} LIMIT {limit}");
-            let rows: Vec<Pair> =
-                diesel::sql_query(sql).load(self.conn).doing("counting access")?;
-            let all = i64::try_from(rows.len()).unwrap_or(i64::MAX) < limit;
-            let pairs = rows.into_iter().collect::<BTreeSet<Pair>>().len() as u64;
-            if all || pairs >= enough {
-                return Ok(pairs);
-            }
-            limit = limit.saturating_mul(4);
-        }
-    }
-
-    /// How many live admins each of these products has.
-    pub fn admins_of(
-        &mut self,
-        products: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, u64>, Error> {
-        #[derive(QueryableByName)]
-        struct Count {
-            #[diesel(sql_type = BigInt)]
-            admins: i64,
-        }
-        let mut admins = BTreeMap::new();
-        for product in products {
-            let Some(id) = self.product_id(product)? else { continue };
-            let place = if super::types::is_postgres(self.conn) { "$1" } else { "?" };
-            let sql = format!(
-                "SELECT count(DISTINCT user_id) AS admins FROM product_access WHERE product_id = {place} AND role = 'admin'"
-            );
-            let count: Count = diesel::sql_query(sql)
-                .bind::<Integer, _>(id)
-                .get_result(self.conn)
-                .doing("counting a product's admins")?;
-            admins.insert(product.clone(), count.admins.unsigned_abs());
-        }
-        Ok(admins)
     }
 
     /// Forgets plans that were over before `limit`; returns how many.

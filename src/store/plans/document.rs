@@ -71,7 +71,7 @@ pub struct PlanItem {
     /// The group's name when the plan was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
-    /// What would happen, as [`kind_of`] words it.
+    /// What would happen, in a word such as `membership_removal`.
     pub kind: String,
     /// The product's name, the registry's name of a group, or the row that is adopted.
     #[serde(skip_serializing_if = "Option::is_none")]
