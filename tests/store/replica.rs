@@ -15,7 +15,7 @@ pub(crate) struct Replica {
     groups: BTreeMap<ObjectId, String>,
     memberships: BTreeSet<String>,
     products: BTreeMap<String, String>,
-    links: BTreeSet<String>,
+    pub(crate) links: BTreeSet<String>,
     members: BTreeMap<String, String>,
 }
 
