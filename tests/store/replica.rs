@@ -15,7 +15,7 @@ pub(crate) struct Replica {
     groups: BTreeMap<ObjectId, String>,
     memberships: BTreeSet<String>,
     products: BTreeMap<String, String>,
-    pub(crate) links: BTreeSet<String>,
+    links: BTreeSet<String>,
     members: BTreeMap<String, String>,
 }
 
@@ -28,6 +28,7 @@ impl Replica {
         for change in &plan.groups {
             turn(&mut self.groups, change, |row| row.state.is_some().then(|| group(row)));
         }
+        self.purge(plan);
         for change in &plan.products {
             turn(&mut self.products, change, |row| row.ours.then(|| product(row)));
         }
@@ -42,6 +43,19 @@ impl Replica {
             let (before, after) = (change.before, change.after);
             let change = Change { key, before, after, evidence: None };
             turn(&mut self.members, &change, |role| Some(role.label().to_owned()));
+        }
+    }
+
+    /// What goes for good takes along what the registry gave it; the plan does not list
+    /// those rows a second time.
+    fn purge(&mut self, plan: &Plan) {
+        for change in plan.groups.iter().filter(|change| change.after.is_none()) {
+            let of_group = format!("|{}", change.key);
+            self.links.retain(|link| !link.ends_with(&of_group));
+        }
+        for change in plan.users.iter().filter(|change| change.after.is_none()) {
+            let of_user = format!("|{}", change.key);
+            self.members.retain(|member, _| !member.ends_with(&of_user));
         }
     }
 
