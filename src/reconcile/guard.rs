@@ -9,13 +9,15 @@
 mod demand;
 mod held;
 mod limits;
+mod overtaken;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use demand::{Demand, ProductLoss, approved_decisions, count};
-pub use held::{Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Release};
+pub use demand::{AdminMoves, Demand, ProductLoss, approved_decisions, count};
+pub use held::{Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release};
 pub use limits::{Allowance, Limit, Limits, Trip, Unit, judge};
 
+use self::overtaken::leaves_nobody;
 use super::plan::{Item, Plan};
 use super::report::{Removals, Totals};
 use super::world::{State, World};
@@ -83,9 +85,9 @@ impl Demand {
     pub fn people_wanted(&self, limits: &Limits, before: &Taken) -> BTreeMap<String, u64> {
         let wanted = |(product, loss): (&String, &ProductLoss)| {
             let sum = loss.surprising + before.products.get(product).copied().unwrap_or(0);
-            let mut enough = 0;
+            // Whether anybody is left is asked wherever somebody who stays loses it.
+            let mut enough = if loss.items.is_empty() { 0 } else { loss.asked + 1 };
             if loss.surprising > 0 {
-                enough = loss.lost + 1;
                 if loss.surprising > limits.floor {
                     enough = enough.max(whole_of(loss.surprising, limits.product_percent));
                 }
@@ -119,7 +121,8 @@ impl Demand {
     }
 
     /// Judges. `plan` is what the demand was made of.
-    pub fn judge(self, plan: &Plan, world: &World, context: &Context<'_>) -> Verdict {
+    pub fn judge(mut self, plan: &Plan, world: &World, context: &Context<'_>) -> Verdict {
+        self.recall_overtaken(context);
         let mut trips: Vec<Trip> = Vec::new();
         let mut hold: BTreeSet<Item> = self.forced.keys().cloned().collect();
         for trip in self.forced.values() {
@@ -136,6 +139,7 @@ impl Demand {
             trips.push(Trip::LastAdmin { product });
         }
         self.judge_fresh(world, context, &mut trips, &mut hold);
+        self.tell_emptied(context, &mut trips);
         let passed: BTreeSet<Item> = self.fresh.difference(&hold).cloned().collect();
         let taken = taken(plan, &passed, world);
         let evidence = demand::evidence(plan, &hold);
@@ -190,19 +194,37 @@ impl Demand {
         for (product, loss) in &self.products {
             let told = product_trips(product, loss, context);
             if !told.is_empty() {
-                hold.extend(loss.items.iter().cloned());
+                hold.extend(loss.items.intersection(&self.fresh).cloned());
                 trips.extend(told);
+            }
+        }
+    }
+
+    /// What is held whatever the limits say must say as well what would come of it: a yes
+    /// is good for that alone.
+    fn tell_emptied(&self, context: &Context<'_>, trips: &mut Vec<Trip>) {
+        for (product, loss) in &self.products {
+            let forced = loss.items.iter().any(|item| self.forced.contains_key(item));
+            let told = trips.iter().any(
+                |trip| matches!(trip, Trip::ProductEmptied { product: of, .. } if of == product),
+            );
+            if context.limits.keep_reachable
+                && forced
+                && !told
+                && leaves_nobody(product, loss, loss.asked, context)
+            {
+                trips.push(Trip::ProductEmptied { product: product.clone(), lost: loss.asked });
             }
         }
     }
 
     /// Products that would be left without admin, by something that nobody approved.
     fn admins_lost(&self, context: &Context<'_>) -> Vec<String> {
-        let lost = self.admins.iter().filter(|(product, (ends, begins))| {
+        let lost = self.admins.iter().filter(|(product, moves)| {
             let admins = context.admins.get(*product).copied().unwrap_or(0);
             let owned = |item: &&Item| matches!(item, Item::ProductMember(of, _) if of == *product);
             let asked = self.forced.keys().chain(&self.fresh).any(|item| owned(&item));
-            asked && (admins + begins).saturating_sub(*ends) == 0
+            asked && (admins + moves.begins).saturating_sub(moves.ends) == 0
         });
         let lost = lost.filter(|_| context.limits.keep_reachable);
         lost.map(|(product, _)| product.clone()).collect()
@@ -248,7 +270,7 @@ fn product_trips(product: &str, loss: &ProductLoss, context: &Context<'_>) -> Ve
     let people = context.people.get(product).copied().unwrap_or(0);
     let before = context.before.products.get(product).copied().unwrap_or(0);
     let product = || product.to_owned();
-    if limits.keep_reachable && (people + loss.gained).saturating_sub(loss.lost) == 0 {
+    if limits.keep_reachable && leaves_nobody(&product(), loss, loss.lost, context) {
         trips.push(Trip::ProductEmptied { product: product(), lost: loss.lost });
     }
     let shares = [

@@ -7,6 +7,7 @@ mod answers;
 mod document;
 mod ledger;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use super::types::{Id, Time};
 use super::{Doing, Error, RunInfo, Tx};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::guard::{
-    Answer, Approval, Fate, Held, HeldItem, Losses, Verdict, weigh_held,
+    Answer, Approval, Fate, Held, HeldItem, Losses, Outlook, Verdict, weigh_held,
 };
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::PendingPlans;
@@ -132,6 +133,7 @@ impl Tx<'_> {
         let altered = self.altered(&rows)?;
         let mut held = Held::new();
         let mut approvals: BTreeMap<String, Arc<Approval>> = BTreeMap::new();
+        let mut outlooks: BTreeMap<String, Arc<Outlook>> = BTreeMap::new();
         for (row, plan) in rows {
             let item: PlanItem = document::read(&row.document, &row.plan_hash)?;
             let answer = match row.status.as_str() {
@@ -144,12 +146,17 @@ impl Tx<'_> {
                 "left_over" => Answer::LeftOver,
                 _ => Answer::Pending,
             };
+            let outlook = match outlooks.entry(plan.hash.clone()) {
+                Entry::Occupied(known) => Arc::clone(known.get()),
+                Entry::Vacant(place) => Arc::clone(place.insert(Arc::new(outlook(&plan)?))),
+            };
             let known = HeldItem {
                 plan: row.plan_hash,
                 number: row.number,
                 answer,
                 cost: item.people(),
                 evidence: item.evidence.as_deref().and_then(Evidence::parse),
+                outlook,
             };
             held.insert(item.item()?, known);
         }
@@ -376,6 +383,11 @@ fn approval(row: &PlanRow) -> Approval {
         user_id: row.decided_by_user_id,
         break_glass: row.break_glass.clone(),
     }
+}
+
+fn outlook(row: &PlanRow) -> Result<Outlook, Error> {
+    let PlanHeader { emptied, without_admin, .. } = document::read(&row.header, &row.hash)?;
+    Ok(Outlook { emptied, without_admin })
 }
 
 fn stored(row: PlanRow, statuses: BTreeMap<String, u64>) -> Result<StoredPlan, Error> {

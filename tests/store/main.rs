@@ -17,6 +17,7 @@ mod history;
 mod lead;
 mod linked;
 mod model;
+mod overtaken;
 mod people;
 mod plans;
 mod proof;

@@ -18,10 +18,25 @@ pub struct ProductLoss {
     pub surprising: u64,
     /// People who lose it by anything that may be let through.
     pub lost: u64,
+    /// People who lose it by what was approved, or by their own end.
+    pub settled: u64,
+    /// People who lose it by anything that is not held already.
+    pub asked: u64,
     /// People who gain it.
     pub gained: u64,
-    /// What nobody has looked at yet and takes it away from somebody.
+    /// What is not held already and takes it away from somebody who stays.
     pub(super) items: BTreeSet<Item>,
+}
+
+/// How the admins of one product fare in a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AdminMoves {
+    /// Admins who end, held or not.
+    pub(super) ends: u64,
+    /// Admins who end by what was approved, or by their own end.
+    pub(super) settled: u64,
+    /// Admins who begin.
+    pub(super) begins: u64,
 }
 
 /// What a plan asks for.
@@ -45,9 +60,8 @@ pub struct Demand {
     pub(super) costs: BTreeMap<Item, Cost>,
     /// How each product fares that anybody gains or loses.
     pub(super) products: BTreeMap<String, ProductLoss>,
-    /// Products that would have no owner of the registry's left, and how many admins they
-    /// lose and gain.
-    pub(super) admins: BTreeMap<String, (u64, u64)>,
+    /// Products that lose an owner whom the registry made.
+    pub(super) admins: BTreeMap<String, AdminMoves>,
 }
 
 /// The decisions among what is held that people let through: planning needs them before
@@ -83,14 +97,15 @@ impl Demand {
             }
             Some((Answer::Approved(approval), known)) => {
                 if still_stands(self.cost(item), &known.cost) {
-                    let release =
-                        Release { approval: Arc::clone(approval), evidence: known.evidence };
+                    let release = Release {
+                        approval: Arc::clone(approval),
+                        evidence: known.evidence,
+                        outlook: Arc::clone(&known.outlook),
+                    };
                     self.approved.insert(item.clone(), release);
                     return;
                 }
-                self.dropped.insert(item.clone(), Fate::Changed);
-                self.known.extend(known.evidence.map(|evidence| (item.clone(), evidence)));
-                self.forced.insert(item.clone(), Trip::Changed { plan: known.plan.clone() });
+                self.ask_anew(item, known.plan.clone(), known.evidence);
                 return;
             }
             Some((Answer::LeftOver, known)) => {
@@ -115,6 +130,13 @@ impl Demand {
         }
     }
 
+    /// Holds what was approved as something else than it is now.
+    pub(super) fn ask_anew(&mut self, item: &Item, plan: String, evidence: Option<Evidence>) {
+        self.dropped.insert(item.clone(), Fate::Changed);
+        self.known.extend(evidence.map(|evidence| (item.clone(), evidence)));
+        self.forced.insert(item.clone(), Trip::Changed { plan });
+    }
+
     /// A held item that the plan does not ask for. Names are not asked for in every run:
     /// until they are, nothing can be said about them.
     fn miss(&mut self, item: &Item, known: &HeldItem, world: &World) {
@@ -135,20 +157,21 @@ impl Demand {
                 self.products.entry(product.clone()).or_default().gained += 1;
             }
             for (product, causes) in &change.lost {
-                let fresh = causes.intersection(&self.fresh);
-                let by_end = causes.contains(&Item::User(change.user));
-                let asked: Vec<&Item> =
-                    fresh.filter(|item| !matches!(item, Item::User(_))).collect();
-                let may_pass = causes
-                    .iter()
-                    .any(|item| self.fresh.contains(item) || self.approved.contains_key(item));
-                if !may_pass {
+                let end = Item::User(change.user);
+                let by_end = causes.contains(&end);
+                let fresh = |item: &Item| self.fresh.contains(item);
+                let approved = |item: &Item| self.approved.contains_key(item);
+                let open = causes.iter().filter(|item| !self.standing.contains(*item));
+                let asked = || open.clone().filter(|item| !matches!(item, Item::User(_)));
+                if open.clone().next().is_none() {
                     continue;
                 }
                 let loss = self.products.entry(product.clone()).or_default();
-                loss.lost += 1;
-                loss.surprising += u64::from(!by_end && !asked.is_empty());
-                loss.items.extend(asked.into_iter().cloned());
+                loss.asked += 1;
+                loss.lost += u64::from(causes.iter().any(|item| fresh(item) || approved(item)));
+                loss.settled += u64::from(fresh(&end) || causes.iter().any(approved));
+                loss.surprising += u64::from(!by_end && asked().any(fresh));
+                loss.items.extend(asked().cloned());
             }
         }
     }
@@ -171,11 +194,19 @@ impl Demand {
                 Item::User(user) => admin(user),
                 _ => false,
             });
+            let settled = ends.clone().filter(|item| {
+                self.approved.contains_key(*item)
+                    || (matches!(item, Item::User(_)) && self.fresh.contains(*item))
+            });
             let begins = plan.members.iter().filter(|change| {
                 change.key.0 == product && change.after == Some(ProductRole::Admin)
             });
-            let counts = (ends.count() as u64, begins.count() as u64);
-            self.admins.insert(product, counts);
+            let moves = AdminMoves {
+                ends: ends.count() as u64,
+                settled: settled.count() as u64,
+                begins: begins.count() as u64,
+            };
+            self.admins.insert(product, moves);
         }
     }
 

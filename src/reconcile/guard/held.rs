@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::limits::Trip;
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::plan::Item;
 
@@ -54,6 +55,33 @@ pub struct HeldItem {
     pub cost: Cost,
     /// How we knew when it was held.
     pub evidence: Option<Evidence>,
+    /// What its plan said would come of it.
+    pub outlook: Arc<Outlook>,
+}
+
+/// What a plan says of products that it would leave without anybody: an approval is about
+/// those, and not about others that came to this meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// Products that nobody would reach any more.
+    pub emptied: BTreeSet<String>,
+    /// Products that would have no admin any more.
+    pub without_admin: BTreeSet<String>,
+}
+
+impl Outlook {
+    /// What `trips` say.
+    pub fn of(trips: &[Trip]) -> Self {
+        let mut outlook = Self::default();
+        for trip in trips {
+            match trip {
+                Trip::ProductEmptied { product, .. } => outlook.emptied.insert(product.clone()),
+                Trip::LastAdmin { product } => outlook.without_admin.insert(product.clone()),
+                _ => false,
+            };
+        }
+        outlook
+    }
 }
 
 /// Everything that is held, by item.
@@ -67,6 +95,8 @@ pub struct Release {
     pub approval: Arc<Approval>,
     /// How we knew.
     pub evidence: Option<Evidence>,
+    /// What it was given on.
+    pub outlook: Arc<Outlook>,
 }
 
 /// An item that this run holds for the first time.
@@ -85,7 +115,7 @@ pub enum Fate {
     Applied,
     /// It was no longer a difference.
     Gone,
-    /// It would have cost more than what was approved.
+    /// It would have cost more than what was approved, or leave a product without anybody.
     Changed,
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::directory::{ObjectId, fold_case};
-use crate::reconcile::guard::{Cost, Losses, NewItem, Trip};
+use crate::reconcile::guard::{Cost, Losses, NewItem, Outlook, Trip};
 use crate::reconcile::plan::Item;
 use crate::reconcile::report::Removals;
 use crate::reconcile::world::{World, preferred_address};
@@ -29,12 +29,18 @@ pub struct PlanHeader {
     pub counts: Counts,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// Products that nobody would reach any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub emptied: BTreeSet<String>,
     /// The version of this form.
     pub format: u32,
     /// Why it is held.
     pub reasons: Vec<String>,
     /// The run that made it.
     pub run_id: Uuid,
+    /// Products that would have no admin any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without_admin: BTreeSet<String>,
 }
 
 /// What would be taken away.
@@ -200,11 +206,20 @@ pub(super) struct Document {
 pub(super) fn write(
     (run_id, created_at): (Uuid, DateTime<Utc>),
     held: &BTreeMap<Item, NewItem>,
-    (reasons, cost, counts): (&[Trip], Losses, Counts),
+    (trips, cost, counts): (&[Trip], Losses, Counts),
     world: &World,
 ) -> Result<Document, Error> {
-    let reasons = reasons.iter().map(ToString::to_string).collect();
-    let header = line(&PlanHeader { cost, counts, created_at, format: FORMAT, reasons, run_id })?;
+    let Outlook { emptied, without_admin } = Outlook::of(trips);
+    let header = line(&PlanHeader {
+        cost,
+        counts,
+        created_at,
+        emptied,
+        format: FORMAT,
+        reasons: trips.iter().map(ToString::to_string).collect(),
+        run_id,
+        without_admin,
+    })?;
     let numbered = (1..).zip(held);
     let items = numbered
         .map(|(number, (item, new))| line(&PlanItem::new(number, item, new, world)))
