@@ -103,7 +103,8 @@ pub(super) fn decide<'w>(
     let mut effective = 0;
     let mut after: BTreeMap<ObjectId, Option<Cow<'w, UserRow>>> = BTreeMap::new();
     let mut candidates: BTreeMap<ObjectId, Candidate<'_>> = BTreeMap::new();
-    let by_hand = ByHand::new(&world.hand_made);
+    let mut by_hand = ByHand::new(&world.hand_made);
+    let mut left: Vec<(ObjectId, &ObservedUser)> = Vec::new();
     for id in &world.affected_users {
         let before = world.identities.get(id);
         after.insert(*id, before.map(Cow::Borrowed));
@@ -120,11 +121,10 @@ pub(super) fn decide<'w>(
             draft.policy.admin_groups.contains(group) && groups.state(*group) == Some(State::Live)
         });
         let is_member = !draft.policy.members_only || !above.is_empty();
-        let row_by_hand = if before.is_none() { by_hand.row_of(seen) } else { None };
-        if row_by_hand == Some(Weight::Counts) && has_left(seen) {
-            draft.raise(FindingKind::AdoptionWaits, id, LEFT_BEHIND);
+        if has_left(seen) && by_hand.row_of(seen) == Some(Weight::Counts) {
+            left.push((*id, seen));
         }
-        let outsider = !is_member && row_by_hand.is_some();
+        let outsider = before.is_none() && !is_member && by_hand.row_of(seen).is_some();
         if let Some(state) = state(draft, *id, seen, before, is_member || outsider) {
             let role = role(draft, *id, before, is_admin || !may_take_roles && is_granted(before));
             candidates.insert(*id, Candidate { seen, before, state, role, outsider });
@@ -132,6 +132,12 @@ pub(super) fn decide<'w>(
     }
     let claims = candidates.iter().map(|(id, candidate)| (*id, claim(candidate))).collect();
     let mut addresses = addresses::deal(draft, &claims, &purged);
+    by_hand.give(addresses.users.values().filter_map(|address| address.adopted.as_ref()));
+    for (id, seen) in left {
+        if by_hand.row_of(seen) == Some(Weight::Counts) {
+            draft.raise(FindingKind::AdoptionWaits, &id, LEFT_BEHIND);
+        }
+    }
     for (id, candidate) in &candidates {
         if let Some(address) = addresses.users.remove(id) {
             let row = row(*id, candidate, address, draft.policy);
@@ -166,6 +172,13 @@ impl ByHand {
             *known = weight.max(*known);
         }
         Self(by_address)
+    }
+
+    /// Takes out what is somebody's from now on.
+    fn give<'r>(&mut self, adopted: impl Iterator<Item = &'r UserRow>) {
+        for row in adopted {
+            self.0.remove(&fold_case(&row.email));
+        }
     }
 
     /// The row that may be this user's; never a guest's.

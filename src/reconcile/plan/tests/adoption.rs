@@ -297,3 +297,42 @@ fn whoever_left_and_still_has_access_by_hand_is_told() {
         ));
     }
 }
+
+#[test]
+fn whoever_left_is_told_of_for_as_long_as_the_row_is_there() {
+    // A row of its own, under its UPN, does not end the other one.
+    check(
+        "
+        local r@x admin
+        user ada mail=r@x
+        user bob mail=r@x upn=p@x off
+        full
+        + user p@x (bob), disabled, waits for r@x
+        ? adoption_waits ada [61646100]: an existing row with this address is an admin…
+        ? adoption_waits p@x: the account is disabled or deleted, but…
+        = adoption by ada [61646100]
+        full
+        = adoption by ada [61646100]
+        agreed full
+        ~ user r@x (r@x -> ada), is adopted
+        * adoption_waits r@x
+        * adoption_waits p@x
+        ",
+    );
+    // Nor does having had one before.
+    check(
+        "
+        user bob upn=p@x mail=-
+        run
+        local r@x products
+        user bob upn=p@x mail=r@x off
+        full
+        ! user p@x live -> disabled, waits for r@x
+        ? adoption_waits p@x: the account is disabled or deleted, but…
+        drop r@x
+        full
+        ~ user p@x -> r@x, waits for no address
+        * adoption_waits r@x
+        ",
+    );
+}
