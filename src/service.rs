@@ -140,6 +140,7 @@ pub fn sync_settings(config: &Config) -> Result<Settings, Error> {
             floor: guard.floor.into(),
             window: guard.window,
             gain_percent: guard.gain_percent,
+            hold_gains: guard.hold_gains,
             plans_max: guard.plans_max.into(),
             keep_reachable: guard.keep_reachable,
             rehearse: guard.rehearse,

@@ -152,6 +152,7 @@ fn settings(task: &Task) -> Settings {
             floor: 100,
             window: Duration::from_hours(24),
             gain_percent: 100.0,
+            hold_gains: false,
             plans_max: 50,
             keep_reachable: true,
             rehearse: true,

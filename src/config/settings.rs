@@ -270,6 +270,8 @@ pub struct Guard {
     pub window: Duration,
     /// The share by which a product may grow in one run without a finding, in percent.
     pub gain_percent: f64,
+    /// Whether what makes a product grow by more is held, too.
+    pub hold_gains: bool,
     /// How many held plans may wait at once.
     pub plans_max: u32,
     /// Whether a product that would lose everybody, or its last admin, is always held.
@@ -310,6 +312,7 @@ impl Guard {
             floor: from.get("guard.floor", whole(0..=u32::MAX)),
             window: from.get("guard.window", duration(HOUR..=30 * DAY)),
             gain_percent: from.get("guard.gain_percent", percent(10_000.0)),
+            hold_gains: from.get("guard.hold_gains", truth),
             plans_max: from.get("guard.plans_max", whole(1..=1_000)),
             keep_reachable: from.get("guard.keep_reachable", truth),
             rehearse: from.get("guard.rehearse", truth),

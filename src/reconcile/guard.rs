@@ -10,6 +10,7 @@ mod demand;
 mod held;
 mod limits;
 mod overtaken;
+mod surge;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,7 +69,8 @@ pub struct Verdict {
     pub gone: BTreeSet<Item>,
     /// What is taken away without a person's word; later runs count it.
     pub taken: Taken,
-    /// Products that grow by more than [`Limits::gain_percent`]: people before, gained.
+    /// Products that grow by more than [`Limits::gain_percent`] all the same: people
+    /// before, gained.
     pub surges: BTreeMap<String, (u64, u64)>,
 }
 
@@ -95,8 +97,8 @@ impl Demand {
                     enough = enough.max(whole_of(sum, limits.product_window_percent));
                 }
             }
-            if loss.gained > limits.floor {
-                enough = enough.max(whole_of(loss.gained, limits.gain_percent));
+            if loss.unseen > limits.floor {
+                enough = enough.max(whole_of(loss.unseen, limits.gain_percent));
             }
             (enough > 0).then(|| (product.clone(), enough))
         };
@@ -122,6 +124,9 @@ impl Demand {
 
     /// Judges. `plan` is what the demand was made of.
     pub fn judge(mut self, plan: &Plan, world: &World, context: &Context<'_>) -> Verdict {
+        if context.limits.hold_gains {
+            self.hold_surges(plan, context);
+        }
         self.recall_overtaken(context);
         let mut trips: Vec<Trip> = Vec::new();
         let mut hold: BTreeSet<Item> = self.forced.keys().cloned().collect();
@@ -229,17 +234,6 @@ impl Demand {
         let lost = lost.filter(|_| context.limits.keep_reachable);
         lost.map(|(product, _)| product.clone()).collect()
     }
-
-    fn surges(&self, context: &Context<'_>) -> BTreeMap<String, (u64, u64)> {
-        let limits = context.limits;
-        let grown = self.products.iter().filter_map(|(product, loss)| {
-            let people = context.people.get(product).copied().unwrap_or(0);
-            let much =
-                limits::is_large_share(loss.gained, people, limits.gain_percent, limits.floor);
-            (people > 0 && much).then(|| (product.clone(), (people, loss.gained)))
-        });
-        grown.collect()
-    }
 }
 
 /// What later runs count: what passes without a person's word.
@@ -345,11 +339,12 @@ pub fn held_objects<'i>(
             | Item::UserPurge(id)
             | Item::Role(id)
             | Item::Membership(_, id)
+            | Item::Joining(_, id)
             | Item::Adoption(id)
             | Item::ProductMember(_, id) => {
                 users.insert(*id);
             }
-            Item::Group(id) | Item::GroupPurge(id) | Item::Link(_, id) => {
+            Item::Group(id) | Item::GroupPurge(id) | Item::Link(_, id) | Item::Linking(_, id) => {
                 groups.insert(*id);
             }
             // The registry's names are compared whole in every run that asks for them.

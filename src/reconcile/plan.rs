@@ -134,6 +134,10 @@ pub enum Item {
     Adoption(ObjectId),
     /// A registry name, folded, is bound to another group than before.
     Rebinding(String, ObjectId),
+    /// A membership begins: group, user.
+    Joining(ObjectId, ObjectId),
+    /// A link of the registry begins.
+    Linking(String, ObjectId),
 }
 
 impl Item {
@@ -142,6 +146,11 @@ impl Item {
     pub const fn is_decision(&self) -> bool {
         matches!(self, Self::Adoption(_) | Self::Rebinding(..))
     }
+
+    /// Whether access is given by it: it goes on unless it is refused.
+    pub const fn is_gift(&self) -> bool {
+        matches!(self, Self::Joining(..) | Self::Linking(..))
+    }
 }
 
 /// What a plan may hold of the things that can be withheld.
@@ -149,27 +158,37 @@ impl Item {
 pub struct Consent<'c> {
     removals: bool,
     items: &'c BTreeSet<Item>,
+    refused: &'c BTreeSet<Item>,
 }
 
 static NO_ITEMS: BTreeSet<Item> = BTreeSet::new();
 
 impl<'c> Consent<'c> {
-    /// To nothing.
-    pub const NONE: Consent<'static> = Consent { removals: false, items: &NO_ITEMS };
-    /// To every removal, but to no decision.
-    pub const REMOVALS: Consent<'static> = Consent { removals: true, items: &NO_ITEMS };
+    /// To nothing but gifts.
+    pub const NONE: Consent<'static> = Consent::only(&NO_ITEMS);
+    /// To every removal and gift, but to no decision.
+    pub const REMOVALS: Consent<'static> = Consent::removals_and(&NO_ITEMS);
 
-    /// To every removal and to `decisions`.
+    /// To every removal and gift, and to `decisions`.
     pub const fn removals_and(decisions: &'c BTreeSet<Item>) -> Self {
-        Self { removals: true, items: decisions }
+        Self { removals: true, items: decisions, refused: &NO_ITEMS }
     }
 
-    /// To these items alone.
+    /// To these removals and decisions, and to every gift.
     pub const fn only(items: &'c BTreeSet<Item>) -> Self {
-        Self { removals: false, items }
+        Self { removals: false, items, refused: &NO_ITEMS }
+    }
+
+    /// But not to these gifts.
+    #[must_use]
+    pub const fn refusing(self, refused: &'c BTreeSet<Item>) -> Self {
+        Self { refused, ..self }
     }
 
     fn grants(self, item: &Item) -> bool {
+        if item.is_gift() {
+            return !self.refused.contains(item);
+        }
         (self.removals && !item.is_decision()) || self.items.contains(item)
     }
 }
@@ -181,6 +200,9 @@ pub struct AccessChange {
     pub user: ObjectId,
     /// Products reached now and not before.
     pub gained: BTreeSet<String>,
+    /// What gives each of them, all of it together, where [`Policy::tell_gifts`] asks for
+    /// it; nothing of a product that would be gained without any of that as well.
+    pub gifts: BTreeMap<String, BTreeSet<Item>>,
     /// Products reached before and not now, and what takes them away.
     pub lost: BTreeMap<String, BTreeSet<Item>>,
 }
@@ -266,6 +288,12 @@ impl Draft<'_> {
         let noted = if may { &mut self.plan.taken } else { &mut self.plan.withheld };
         noted.insert(item);
         may
+    }
+
+    /// Likewise for a gift, which is made only where somebody wants to hear of it: there is
+    /// one for each membership of a first run.
+    fn may_give(&mut self, gift: impl FnOnce() -> Item) -> bool {
+        !self.policy.tell_gifts || self.may(gift())
     }
 
     fn raise(&mut self, kind: FindingKind, subject: &impl ToString, message: impl Into<String>) {

@@ -284,6 +284,7 @@ pub enum Purge {
 }
 
 /// The settings that decide, apart from limits.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Whether guests get *new* rows.
@@ -292,6 +293,8 @@ pub struct Policy {
     pub include_disabled: bool,
     /// Whether only members of groups in scope get new rows.
     pub members_only: bool,
+    /// Whether what gives access is told item by item, so that it can be refused.
+    pub tell_gifts: bool,
     /// Groups whose members are platform admins; empty means roles are never touched.
     pub admin_groups: BTreeSet<ObjectId>,
     /// The time that changed rows carry.

@@ -205,7 +205,7 @@ impl Tx<'_> {
         let document = document::write(
             (info.id, info.now),
             &verdict.held,
-            (&verdict.trips, cost_of(plan, &all), counts),
+            (&verdict.trips, people_of(plan, &all), counts),
             world,
         )?;
         let row = PlanRow {
@@ -404,15 +404,15 @@ fn stored(row: PlanRow, statuses: BTreeMap<String, u64>) -> Result<StoredPlan, E
     })
 }
 
-/// People who would lose each product by `items`.
-fn cost_of(plan: &Plan, all: &BTreeSet<Item>) -> Losses {
-    let mut cost = Losses::new();
+/// How many people would lose each product by `all`, and how many gain it.
+fn people_of(plan: &Plan, all: &BTreeSet<Item>) -> [Losses; 2] {
+    let mut people = [Losses::new(), Losses::new()];
     for change in &plan.access {
-        for (product, causes) in &change.lost {
-            if !causes.is_disjoint(all) {
-                *cost.entry(product.clone()).or_insert(0) += 1;
+        for (told, causes) in people.iter_mut().zip([&change.lost, &change.gifts]) {
+            for (product, _) in causes.iter().filter(|(_, causes)| !causes.is_disjoint(all)) {
+                *told.entry(product.clone()).or_insert(0) += 1;
             }
         }
     }
-    cost
+    people
 }

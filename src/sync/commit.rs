@@ -75,7 +75,7 @@ impl Committing<'_> {
 
         let timer = Instant::now();
         let totals = totals(tx, everything)?;
-        let policy = self.policy(server_time);
+        let policy = self.policy(server_time, generation, &held);
         let Decided { whole, plan, verdict } =
             self.decide(tx, &world, &policy, (&held, totals, rehearsal.as_ref()))?;
         phases.insert(Phase::Plan, timer.elapsed());
@@ -163,11 +163,18 @@ impl Committing<'_> {
             people: &people,
             admins: &admins,
         };
-        let verdict = demand.judge(&whole, world, &context);
-        let plan = verdict
-            .needs_another_plan()
-            .then(|| plan(world, policy, Consent::only(&verdict.allowed)));
-        Ok(Decided { whole, plan, verdict })
+        let mut verdict = demand.judge(&whole, world, &context);
+        if !verdict.needs_another_plan() {
+            return Ok(Decided { whole, plan: None, verdict });
+        }
+        loop {
+            let refused = verdict.refused();
+            let consent = Consent::only(&verdict.allowed).refusing(&refused);
+            let part = plan(world, policy, consent);
+            if !verdict.hold_unreplaced(&whole, &part, world) {
+                return Ok(Decided { whole, plan: Some(part), verdict });
+            }
+        }
     }
 
     /// Stores what is held from now on, and what became of what was held.
@@ -239,11 +246,17 @@ impl Committing<'_> {
         }
     }
 
-    fn policy(&self, server_time: Option<DateTime<Utc>>) -> Policy {
+    /// What decides, apart from limits. What makes products grow is told item by item for
+    /// as long as some of it waits, whatever is configured by then: a held item is only
+    /// released by a person. A first run gives everything, and holds nothing for that.
+    fn policy(&self, server_time: Option<DateTime<Utc>>, generation: i64, held: &Held) -> Policy {
+        let waits = || held.keys().any(Item::is_gift);
+        let tell_gifts = generation > 0 && (self.settings.limits.hold_gains || waits());
         Policy {
             include_guests: self.settings.include_guests,
             include_disabled: self.settings.include_disabled,
             members_only: !self.settings.all_users,
+            tell_gifts,
             admin_groups: self.settings.admin_groups.clone(),
             now: self.run.started_at,
             removed_at: server_time

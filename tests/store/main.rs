@@ -26,6 +26,7 @@ mod removal;
 mod replica;
 mod schema;
 mod scope;
+mod surge;
 mod takeover;
 
 /// What the scenarios are written in.

@@ -81,6 +81,7 @@ pub fn unlimited() -> Limits {
         floor: u64::MAX,
         window: Duration::from_hours(24),
         gain_percent: 100.0,
+        hold_gains: false,
         plans_max: 1_000,
         keep_reachable: false,
         rehearse: false,

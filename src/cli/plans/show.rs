@@ -72,20 +72,21 @@ impl fmt::Display for Page<'_> {
         for (product, people) in &header.cost {
             writeln!(f, "         {}: {people} people", plain(product))?;
         }
+        for (product, people) in &header.gain {
+            writeln!(f, "gives    {} to {people} people", plain(product))?;
+        }
         writeln!(f, "items")?;
         for (item, status) in items {
             writeln!(f, "{:>6}  {}{}", item.number, Words(item), Standing(status))?;
-            let losing = item.cost.values().flatten().filter_map(|id| people.get(id));
-            let losing: BTreeSet<&str> = losing.map(String::as_str).collect();
-            for email in losing.iter().take(NAMES_MAX) {
-                writeln!(f, "        - {}", plain(email))?;
+            let moved = item.cost.values().flatten().filter_map(|id| people.get(id));
+            let moved: BTreeSet<&str> = moved.map(String::as_str).collect();
+            let sign = if gives(item) { '+' } else { '-' };
+            for email in moved.iter().take(NAMES_MAX) {
+                writeln!(f, "        {sign} {}", plain(email))?;
             }
-            if losing.len() > NAMES_MAX {
-                writeln!(
-                    f,
-                    "        - and {} more; --json has them all",
-                    losing.len() - NAMES_MAX
-                )?;
+            if moved.len() > NAMES_MAX {
+                let more = moved.len() - NAMES_MAX;
+                writeln!(f, "        {sign} and {more} more; --json has them all")?;
             }
         }
         Ok(())
@@ -107,6 +108,11 @@ impl fmt::Display for Status<'_> {
         }
         plan.closed_at.map_or(Ok(()), |at| write!(f, ", over since {}", time(at)))
     }
+}
+
+/// Whether access is given by an item, not taken away.
+fn gives(item: &PlanItem) -> bool {
+    item.kind.ends_with("_addition")
 }
 
 /// What an item does.
@@ -134,6 +140,8 @@ impl fmt::Display for Words<'_> {
             "product_member_removal" => write!(f, "{user} stops being a member of {name}"),
             "adoption" => write!(f, "the directory's {user} adopts the row {name}"),
             "rebinding" => write!(f, "the registry's \"{name}\" means {group} from now on"),
+            "membership_addition" => write!(f, "{user} joins {group}"),
+            "link_addition" => write!(f, "link of {name} to {group} begins"),
             other => write!(f, "{other}"),
         }?;
         if !cost.is_empty() {
@@ -144,7 +152,8 @@ impl fmt::Display for Words<'_> {
                     people => format!("{} ({people} people)", plain(product)),
                 })
                 .collect();
-            write!(f, "; costs {}", cost.join(", "))?;
+            let verb = if gives(self.0) { "gives" } else { "costs" };
+            write!(f, "; {verb} {}", cost.join(", "))?;
         }
         evidence.as_ref().map_or(Ok(()), |evidence| write!(f, " [{evidence}]"))
     }

@@ -22,10 +22,14 @@ pub struct ProductLoss {
     pub settled: u64,
     /// People who lose it by anything that is not held already.
     pub asked: u64,
-    /// People who gain it.
+    /// People who gain it by anything that is not held.
     pub gained: u64,
+    /// Those of them who gain it by something that nobody has looked at yet.
+    pub unseen: u64,
     /// What is not held already and takes it away from somebody who stays.
     pub(super) items: BTreeSet<Item>,
+    /// What gives it to somebody, could be refused, and nobody has looked at yet.
+    pub(super) gifts: BTreeSet<Item>,
 }
 
 /// How the admins of one product fare in a plan.
@@ -124,6 +128,8 @@ impl Demand {
             Some(trip) => {
                 self.forced.insert(item.clone(), trip);
             }
+            // What gives goes on, unless a product is given to many by it.
+            None if item.is_gift() => {}
             None => {
                 self.fresh.insert(item.clone());
             }
@@ -151,10 +157,11 @@ impl Demand {
         }
     }
 
-    fn weigh_products(&mut self, plan: &Plan) {
+    pub(super) fn weigh_products(&mut self, plan: &Plan) {
+        self.products.clear();
         for change in &plan.access {
             for product in &change.gained {
-                self.products.entry(product.clone()).or_default().gained += 1;
+                self.weigh_gain(product, change.gifts.get(product));
             }
             for (product, causes) in &change.lost {
                 let end = Item::User(change.user);
@@ -173,6 +180,22 @@ impl Demand {
                 loss.surprising += u64::from(!by_end && asked().any(fresh));
                 loss.items.extend(asked().cloned());
             }
+        }
+    }
+
+    /// Counts somebody who gains `product`, by `gifts` alone if there are any.
+    fn weigh_gain(&mut self, product: &str, gifts: Option<&BTreeSet<Item>>) {
+        let held = |item: &&Item| self.standing.contains(*item) || self.forced.contains_key(*item);
+        let open: Vec<&Item> = gifts.into_iter().flatten().filter(|item| !held(item)).collect();
+        if gifts.is_some() && open.is_empty() {
+            return;
+        }
+        let approved = open.iter().any(|item| self.approved.contains_key(*item));
+        let loss = self.products.entry(product.to_owned()).or_default();
+        loss.gained += 1;
+        if !approved {
+            loss.unseen += 1;
+            loss.gifts.extend(open.into_iter().cloned());
         }
     }
 
@@ -238,7 +261,7 @@ pub fn count<'i>(items: impl IntoIterator<Item = &'i Item>) -> Removals {
             Item::Membership(..) | Item::Role(_) | Item::Link(..) | Item::ProductMember(..) => {
                 removals.memberships += 1;
             }
-            Item::Adoption(_) | Item::Rebinding(..) => {}
+            Item::Adoption(_) | Item::Rebinding(..) | Item::Joining(..) | Item::Linking(..) => {}
         }
     }
     removals
@@ -256,11 +279,11 @@ pub(super) fn weigh(items: &BTreeSet<Item>, world: &World) -> Removals {
     removals
 }
 
-/// What each item of a plan costs.
+/// What each item of a plan costs, or gives.
 fn costs(plan: &Plan) -> BTreeMap<Item, Cost> {
     let mut costs: BTreeMap<Item, Cost> = BTreeMap::new();
     for change in &plan.access {
-        for (product, causes) in &change.lost {
+        for (product, causes) in change.lost.iter().chain(&change.gifts) {
             for item in causes {
                 let people = costs.entry(item.clone()).or_default().entry(product.clone());
                 people.or_default().insert(change.user);

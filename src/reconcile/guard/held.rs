@@ -9,7 +9,7 @@ use super::limits::Trip;
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::plan::Item;
 
-/// What an item costs: who loses each product by it. Names, not numbers: an approval is
+/// What an item costs: who loses each product by it, or gains it by a gift. Names, not numbers: an approval is
 /// about these people, and not about as many others.
 pub type Cost = BTreeMap<String, BTreeSet<ObjectId>>;
 
@@ -100,7 +100,7 @@ pub struct Release {
 }
 
 /// An item that this run holds for the first time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewItem {
     /// What it costs.
     pub cost: Cost,

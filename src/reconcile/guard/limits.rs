@@ -81,6 +81,8 @@ pub struct Limits {
     pub window: Duration,
     /// By how many percent a product may grow in one run without a finding.
     pub gain_percent: f64,
+    /// Whether what makes it grow by more is held, too.
+    pub hold_gains: bool,
     /// How many held plans may wait for a person at once.
     pub plans_max: u64,
     /// Whether a product that would lose everybody, or its last admin, is always held.
@@ -151,6 +153,19 @@ pub enum Trip {
         /// The product.
         product: String,
     },
+    /// A product would be given to more people than it may.
+    Surge {
+        /// The product.
+        product: String,
+        /// How many gain it.
+        gained: u64,
+        /// How many had it.
+        people: u64,
+        /// The limit, in percent.
+        percent: f64,
+    },
+    /// Something else would have taken its place, but is held.
+    Unreplaced,
     /// What the registry no longer names is only taken away when somebody says so.
     Registry,
     /// The first run over rows that others made takes nothing away unasked.
@@ -194,6 +209,11 @@ impl fmt::Display for Trip {
                 write!(f, "product {product} would lose everybody who reaches it ({lost})")
             }
             Self::LastAdmin { product } => write!(f, "product {product} would lose its last admin"),
+            Self::Surge { product, gained, people, percent } => write!(
+                f,
+                "product {product} would be given to {gained} people, where {people} had it; guard.gain_percent is {percent} and guard.hold_gains is set"
+            ),
+            Self::Unreplaced => f.write_str("what would take its place is held"),
             Self::Registry => f.write_str("the product registry no longer names what it once made"),
             Self::FirstRun => {
                 f.write_str("the first run over existing rows takes nothing away unasked")

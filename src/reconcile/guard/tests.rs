@@ -26,6 +26,7 @@ fn limits() -> Limits {
         floor: 3,
         window: std::time::Duration::from_hours(24),
         gain_percent: 100.0,
+        hold_gains: false,
         plans_max: 10,
         keep_reachable: true,
         rehearse: true,
@@ -114,6 +115,7 @@ fn plan_of(items: &[Item], lost: &[(u128, Item)]) -> Plan {
     let access = lost.iter().map(|(user, item)| AccessChange {
         user: id(*user),
         gained: BTreeSet::new(),
+        gifts: BTreeMap::new(),
         lost: [("app".to_owned(), [item.clone()].into())].into(),
     });
     Plan { taken: items.iter().cloned().collect(), access: access.collect(), ..Plan::default() }
@@ -152,6 +154,15 @@ fn holding(items: impl IntoIterator<Item = Item>, answer: &Answer, cost: &Cost) 
     (1..).zip(items).map(|(number, item)| known(number, item)).collect()
 }
 
+fn approved() -> Answer {
+    Answer::Approved(Arc::new(Approval {
+        plan: "aa".to_owned(),
+        by: "ada@contoso.example".to_owned(),
+        user_id: Some(1),
+        break_glass: None,
+    }))
+}
+
 #[test]
 fn a_hold_does_not_trap_what_comes_later() {
     let many: Vec<Item> = (0..11).map(membership).collect();
@@ -176,13 +187,7 @@ fn a_hold_does_not_trap_what_comes_later() {
 
 #[test]
 fn an_approval_lets_through_what_still_stands_and_no_more() {
-    let approval = Approval {
-        plan: "aa".to_owned(),
-        by: "ada@contoso.example".to_owned(),
-        user_id: Some(1),
-        break_glass: None,
-    };
-    let answer = Answer::Approved(Arc::new(approval));
+    let answer = approved();
     let cost: Cost = [("app".to_owned(), (0..12).map(id).collect())].into();
     let held = holding((0..12).map(membership), &answer, &cost);
     // Twelve were approved; one came back, one would cost another product now.
@@ -301,6 +306,7 @@ fn a_product_that_doubles_is_told_and_not_held() {
         .map(|user| AccessChange {
             user: id(user),
             gained: ["app".to_owned()].into(),
+            gifts: BTreeMap::new(),
             lost: BTreeMap::new(),
         })
         .collect();
@@ -309,6 +315,65 @@ fn a_product_that_doubles_is_told_and_not_held() {
         assert_eq!(verdict.surges.contains_key("app"), surges, "{people}");
         assert!(verdict.held.is_empty());
     }
+}
+
+/// A plan by which `people` gain `app`, each by a membership of their own.
+fn giving(people: std::ops::Range<u128>) -> Plan {
+    let joining = |user| Item::Joining(id(1000), id(user));
+    let access = people.clone().map(|user| AccessChange {
+        user: id(user),
+        gained: ["app".to_owned()].into(),
+        gifts: [("app".to_owned(), [joining(user)].into())].into(),
+        lost: BTreeMap::new(),
+    });
+    Plan { access: access.collect(), taken: people.map(joining).collect(), ..Plan::default() }
+}
+
+#[test]
+fn a_product_that_doubles_is_held_if_so_configured() {
+    let holds = Limits { hold_gains: true, ..limits() };
+    let judged = |plan: &Plan, held: &Held, limits: &Limits| {
+        let people = [("app".to_owned(), 6)].into();
+        let context = Context {
+            limits,
+            totals: all(1000),
+            before: &NOTHING,
+            rehearsal: None,
+            people: &people,
+            admins: &BTreeMap::new(),
+        };
+        Demand::of(plan, &World::default(), held, limits).judge(plan, &World::default(), &context)
+    };
+    let surge = |gained| {
+        let product = "app".to_owned();
+        vec![Trip::Surge { product, gained, people: 6, percent: 100.0 }]
+    };
+    let told = judged(&giving(0..7), &Held::new(), &limits());
+    assert_eq!((told.held.len(), told.surges.len()), (0, 1));
+
+    let held = judged(&giving(0..7), &Held::new(), &holds);
+    assert_eq!((held.trips.clone(), held.surges.len()), (surge(7), 0));
+    assert_eq!(held.refused(), giving(0..7).taken);
+    assert!(judged(&giving(0..6), &Held::new(), &holds).held.is_empty());
+
+    // What is held traps nothing later, and counts no more; neither does what is approved.
+    let cost = |user| Cost::from([("app".to_owned(), [id(user)].into())]);
+    let known = |users: std::ops::Range<u128>, answer: &Answer| -> Held {
+        let one = |user| holding([Item::Joining(id(1000), id(user))], answer, &cost(user));
+        users.flat_map(one).collect()
+    };
+    for answer in [Answer::Pending, Answer::Rejected] {
+        let later = judged(&giving(0..10), &known(0..7, &answer), &holds);
+        assert_eq!((later.standing.len(), later.held.len()), (7, 0), "{answer:?}");
+        assert_eq!(later.refused(), giving(0..7).taken);
+        let more = judged(&giving(0..14), &known(0..7, &answer), &holds);
+        assert_eq!((more.trips, more.held.len()), (surge(7), 7), "{answer:?}");
+    }
+    let released = judged(&giving(0..10), &known(0..7, &approved()), &limits());
+    assert_eq!((released.approved.len(), released.held.len()), (7, 0));
+    assert!(released.refused().is_empty());
+    // Switched off meanwhile, it waits all the same.
+    assert_eq!(judged(&giving(0..7), &known(0..7, &Answer::Pending), &limits()).standing.len(), 7);
 }
 
 #[test]

@@ -140,8 +140,34 @@ impl Pairs<'_> {
         let lost: BTreeMap<String, BTreeSet<Item>> =
             lost.map(|p| ((*p).clone(), causes(draft, user, p, &had))).collect();
         let moved = !gained.is_empty() || !lost.is_empty();
-        moved.then_some(AccessChange { user, gained, lost })
+        let gifts = |product: &String| Some((product.clone(), gifts(draft, user, product, &has)?));
+        let gifts = gained.iter().filter(|_| draft.policy.tell_gifts).filter_map(gifts).collect();
+        moved.then_some(AccessChange { user, gained, gifts, lost })
     }
+}
+
+/// The gifts of the plan that lead to a product, one for each path; `None` if one path has
+/// none, so that refusing the others would change nothing.
+fn gifts(
+    draft: &Draft<'_>,
+    user: ObjectId,
+    product: &str,
+    has: &Reach<'_>,
+) -> Option<BTreeSet<Item>> {
+    let owner =
+        draft.plan.members.iter().any(|change| {
+            change.key.1 == user && change.key.0 == product && change.after.is_some()
+        });
+    let own = draft.world.product_members.get(&user).is_some_and(|own| own.contains_key(product));
+    if owner || own {
+        return None;
+    }
+    let leads = |group: &&ObjectId| has.by(**group).any(|other| other == product);
+    let gift = |group: &ObjectId| {
+        let gifts = [Item::Linking(product.to_owned(), *group), Item::Joining(*group, user)];
+        gifts.into_iter().find(|item| draft.plan.taken.contains(item))
+    };
+    has.memberships.iter().filter(leads).map(gift).collect()
 }
 
 /// Everything that the plan does to the paths on which a person reached a product.

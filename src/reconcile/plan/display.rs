@@ -285,6 +285,10 @@ impl<'a> Names<'a> {
                 format!("owner {product}  {}", self.user(*user))
             }
             Item::Adoption(id) => format!("adoption by {}", self.user(*id)),
+            Item::Joining(group, user) => {
+                format!("joining {}  {}", self.group(*group), self.user(*user))
+            }
+            Item::Linking(product, group) => format!("linking {product}  {}", self.group(*group)),
             Item::Rebinding(name, group) => format!("binding \"{name}\" to {}", short(*group)),
         }
     }

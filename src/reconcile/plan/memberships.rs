@@ -26,7 +26,7 @@ pub(super) fn decide(
         let wanted = if users.row(*user).is_some() { closure.of(*user) } else { BTreeSet::new() };
         for group in stored.union(&wanted) {
             let made = match (stored.contains(group), wanted.contains(group)) {
-                (false, true) => true,
+                (false, true) if draft.may_give(|| Item::Joining(*group, *user)) => true,
                 // What is purged takes its memberships along; they gave nothing any more.
                 (true, false)
                     if users.is_purged(*user)

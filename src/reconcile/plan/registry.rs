@@ -221,7 +221,7 @@ fn decide_links(
     };
     let mut changes = Vec::new();
     for (product, group) in &desired {
-        if !exists(product, group) {
+        if !exists(product, group) && draft.may_give(|| Item::Linking(product.clone(), *group)) {
             changes.push(LinkChange { product: product.clone(), group: *group, made: true });
         }
     }

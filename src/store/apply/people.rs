@@ -300,7 +300,11 @@ impl Writing<'_, '_> {
                 evidence: *evidence,
                 record: self.records.edges.get(&(*group, *user)).copied(),
                 products: (!products.is_empty()).then(|| (key, products.clone())),
-                approval: self.approval(&[Item::Membership(*group, *user)]),
+                approval: self.approval(&[if made {
+                    Item::Joining(*group, *user)
+                } else {
+                    Item::Membership(*group, *user)
+                }]),
             };
             self.audit.add(self.tx, entry)?;
             self.note(Entity::AadGroup, action);

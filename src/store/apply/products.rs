@@ -89,7 +89,9 @@ impl Writing<'_, '_> {
             links.push(LinkRow { product_id, aad_group_id, created_at: Time(now) });
             made_links.push(MadeLink { product_id, aad_group_id });
             let after = link_json(product_id, aad_group_id, now).to_string();
-            self.tell(Entity::ProductAadGroup, product_id, Action::Link, None, Some(after))?;
+            let item = Item::Linking(link.product.clone(), link.group);
+            let told = (Action::Link, None, Some(after));
+            self.tell_why(Entity::ProductAadGroup, product_id, told, Some(item))?;
         }
         insert_rows!(self.tx.conn, product_aad_groups::table, &links, "inserting links")?;
         insert_rows!(

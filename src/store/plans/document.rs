@@ -34,6 +34,9 @@ pub struct PlanHeader {
     pub emptied: BTreeSet<String>,
     /// The version of this form.
     pub format: u32,
+    /// How many people would gain each product.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gain: Losses,
     /// Why it is held.
     pub reasons: Vec<String>,
     /// The run that made it.
@@ -66,7 +69,7 @@ impl From<Removals> for Counts {
 /// platform still has what it takes away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanItem {
-    /// Who would lose each product by it, by object id.
+    /// Who would lose each product by it, or gain it by an addition, by object id.
     pub cost: BTreeMap<String, BTreeSet<Uuid>>,
     /// How we know.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +108,8 @@ const fn kind_of(item: &Item) -> &'static str {
         Item::ProductMember(..) => "product_member_removal",
         Item::Adoption(_) => "adoption",
         Item::Rebinding(..) => "rebinding",
+        Item::Joining(..) => "membership_addition",
+        Item::Linking(..) => "link_addition",
     }
 }
 
@@ -114,8 +119,12 @@ impl PlanItem {
             Item::User(id) | Item::UserPurge(id) | Item::Role(id) => (Some(*id), None, None),
             Item::Adoption(id) => (Some(*id), None, Some(adopted(*id, world))),
             Item::Group(id) | Item::GroupPurge(id) => (None, Some(*id), None),
-            Item::Membership(group, user) => (Some(*user), Some(*group), None),
-            Item::Link(product, group) => (None, Some(*group), Some(product.clone())),
+            Item::Membership(group, user) | Item::Joining(group, user) => {
+                (Some(*user), Some(*group), None)
+            }
+            Item::Link(product, group) | Item::Linking(product, group) => {
+                (None, Some(*group), Some(product.clone()))
+            }
             Item::ProductMember(product, user) => (Some(*user), None, Some(product.clone())),
             Item::Rebinding(name, group) => (None, Some(*group), Some(name.clone())),
         };
@@ -171,6 +180,8 @@ impl PlanItem {
             "product_member_removal" => Item::ProductMember(name()?, user()?),
             "adoption" => Item::Adoption(user()?),
             "rebinding" => Item::Rebinding(name()?, group()?),
+            "membership_addition" => Item::Joining(group()?, user()?),
+            "link_addition" => Item::Linking(name()?, group()?),
             _ => return Err(self.corrupt("a known kind")),
         })
     }
@@ -206,7 +217,7 @@ pub(super) struct Document {
 pub(super) fn write(
     (run_id, created_at): (Uuid, DateTime<Utc>),
     held: &BTreeMap<Item, NewItem>,
-    (trips, cost, counts): (&[Trip], Losses, Counts),
+    (trips, [cost, gain], counts): (&[Trip], [Losses; 2], Counts),
     world: &World,
 ) -> Result<Document, Error> {
     let Outlook { emptied, without_admin } = Outlook::of(trips);
@@ -216,6 +227,7 @@ pub(super) fn write(
         created_at,
         emptied,
         format: FORMAT,
+        gain,
         reasons: trips.iter().map(ToString::to_string).collect(),
         run_id,
         without_admin,

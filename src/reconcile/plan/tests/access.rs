@@ -127,3 +127,42 @@ fn a_new_link_counts_for_who_joins_with_it() {
         ",
     );
 }
+
+/// What is refused is still a difference, and is met again until nobody refuses it.
+#[test]
+fn gifts_that_are_refused_are_met_again() {
+    check(
+        "
+        user ada
+        user bob
+        group A = ada
+        group Kid = bob
+        policy gifts
+        run
+        link p A
+        A + Kid
+        refused delta
+        = joining A  bob@x
+        refused full
+        = joining A  bob@x
+        delta
+        + member A  bob@x  gains p
+        ",
+    );
+    // A link of the registry likewise; the group's people are its members all the same.
+    check(
+        "
+        user ada
+        group A = ada
+        policy gifts
+        run
+        registry p groups=A
+        refused full
+        + product p
+        @ group \"a\" is 41000000
+        = linking p  A
+        full
+        + link p  A
+        ",
+    );
+}

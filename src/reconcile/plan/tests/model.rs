@@ -35,6 +35,8 @@ pub(super) enum Withhold {
     AllButUsers,
     /// Everything, what a person must be asked included.
     Agreed,
+    /// Everything, but it may give no membership and no link.
+    Gifts,
 }
 
 /// A plan with as much consent.
@@ -50,6 +52,10 @@ pub(super) fn planned(world: &World, policy: &Policy, withhold: Withhold) -> Pla
         Withhold::Agreed => {
             let asked = plan(world, policy, Consent::REMOVALS);
             plan(world, policy, Consent::removals_and(&asked.withheld))
+        }
+        Withhold::Gifts => {
+            let refused = plan(world, policy, Consent::REMOVALS).taken;
+            plan(world, policy, Consent::REMOVALS.refusing(&refused))
         }
     }
 }
@@ -84,6 +90,7 @@ impl Platform {
             include_guests: true,
             include_disabled: true,
             members_only: false,
+            tell_gifts: false,
             admin_groups: BTreeSet::new(),
             now: DateTime::from_timestamp(1_800_000_000, 0).expect("a time"),
             removed_at: DateTime::from_timestamp(1_800_000_000, 0).expect("a time"),

@@ -10,7 +10,8 @@ use super::script::id;
 use super::tenants::{Addresses, Event, Tenant, events, settled};
 use crate::directory::{MemberKind, ObjectId};
 use crate::reconcile::fold::{Admission, Part, Scope, fold};
-use crate::reconcile::plan::{Consent, Plan, lines, plan};
+use crate::reconcile::guard::{NewItem, Verdict};
+use crate::reconcile::plan::{Consent, Item, Plan, lines, plan};
 use crate::reconcile::world::{GroupRow, MemberRead, Purge, Role, State, UserRow};
 
 /// As many cases as `PROPTEST_CASES` asks for. A failure becomes a row of a table, not a
@@ -310,13 +311,16 @@ proptest! {
 
     /// Whatever part of a plan people let through, purges included, the rest of the platform
     /// stays whole: keys, addresses, the audit's one row for each change (the model insists).
+    /// And what is refused, of what would give access, takes none away.
     #[test]
     fn any_part_of_a_plan_can_be_carried_out(
-        mut platform in furnished(),
+        platform in furnished(),
+        base in settled(),
+        gifts in any::<bool>(),
         history in prop::collection::vec(events(Addresses::Contested, 8), 1..4),
         chosen in prop::collection::vec(any::<bool>(), 32),
     ) {
-        let mut tenant = Tenant::default();
+        let (mut platform, mut tenant) = begun(platform, &base);
         for step in &history {
             in_one_go(&mut platform, &mut tenant, step);
             let removed = platform.identities.iter().filter(|(_, row)| row.state() == State::Removed);
@@ -325,11 +329,33 @@ proptest! {
                 platform.groups.iter().filter(|(_, row)| row.state == Some(State::Removed));
             platform.purge_groups = removed.map(|(id, _)| *id).collect();
             let world = platform.world(Reach::Full);
+            platform.policy.tell_gifts = gifts;
             let whole = plan(&world, &platform.policy, Consent::REMOVALS);
-            let items = whole.taken.iter().zip(chosen.iter().cycle());
-            let allowed = items.filter(|(_, may)| **may).map(|(item, _)| item.clone()).collect();
-            let part = plan(&world, &platform.policy, Consent::only(&allowed));
-            prop_assert!(part.taken.is_subset(&allowed));
+            let items = whole.taken.iter().cloned().zip(chosen.iter().cycle());
+            let (allowed, held): (Vec<_>, Vec<_>) = items.partition(|(_, may)| **may);
+            let mut verdict = Verdict {
+                allowed: allowed.into_iter().map(|(item, _)| item).collect(),
+                held: held.into_iter().map(|(item, _)| (item, NewItem::default())).collect(),
+                ..Verdict::default()
+            };
+            let part = loop {
+                let refused = verdict.refused();
+                let consent = Consent::only(&verdict.allowed).refusing(&refused);
+                let part = plan(&world, &platform.policy, consent);
+                if !verdict.hold_unreplaced(&whole, &part, &world) {
+                    break part;
+                }
+            };
+            let Verdict { allowed, held, .. } = &verdict;
+            let may = |item: &Item| if item.is_gift() { !held.contains_key(item) } else { allowed.contains(item) };
+            prop_assert!(part.taken.iter().all(may));
+            for change in &part.access {
+                let told = whole.access.iter().find(|other| other.user == change.user);
+                for product in change.lost.keys() {
+                    let meant = told.is_some_and(|told| told.lost.contains_key(product));
+                    prop_assert!(meant, "{:?} loses {}", change.user, product);
+                }
+            }
             let before = platform.access();
             platform.apply(&part);
             assert_tells_access(&part, &before, &platform.access());

@@ -12,7 +12,7 @@
 //! foreign A [name=N]               … this row of `aad_groups`
 //! link P A  |  unlink P A  |  member P ada     … this link, or product member
 //! product P                        … this product
-//! policy [members|all] [guests|no-guests] [disabled|no-disabled] [admins=A,B]
+//! policy [members|all] [guests|no-guests] [disabled|no-disabled] [gifts] [admins=A,B]
 //! registry P [groups=A,B] [owner=N] [description=D]  |  unregister P
 //! unasked                          runs ask for no names from here on
 //! promote ada |  demote ada         somebody made ada an admin, or no admin
@@ -20,6 +20,7 @@
 //! run  |  full  |  delta           a run
 //! held full  |  spared full        … that takes nothing away; that does so from users alone
 //! agreed full                      … for which a person has agreed to whatever is asked
+//! refused full                     … that gives nobody a membership, and no product a link
 //! ```
 //!
 //! Users are lower case, groups begin upper case; mail and UPN are `NAME@x` unless
@@ -54,6 +55,7 @@ pub(super) fn check(story: &str) {
             ["held", reach] => (Withhold::Removals, *reach),
             ["spared", reach] => (Withhold::AllButUsers, *reach),
             ["agreed", reach] => (Withhold::Agreed, *reach),
+            ["refused", reach] => (Withhold::Gifts, *reach),
             [run @ ("run" | "full" | "delta")] => (Withhold::Nothing, *run),
             words => {
                 tell(&mut platform, words);
@@ -249,6 +251,7 @@ fn by_configuration(platform: &mut Platform, words: &[&str]) {
                     "no-guests" => policy.include_guests = false,
                     "disabled" => policy.include_disabled = true,
                     "no-disabled" => policy.include_disabled = false,
+                    "gifts" => policy.tell_gifts = true,
                     _ => policy.admin_groups = list(rest, "admins").iter().map(|g| id(g)).collect(),
                 }
             }
