@@ -357,12 +357,12 @@ impl<'c> Life<'c> {
         self.approve_all().await;
     }
 
-    /// Says yes to whatever waits.
-    pub async fn approve_all(&mut self) {
-        let plans = self.stage.world.approve_all().await;
-        if plans > 0 {
-            self.tell(&format!("{plans} plans are approved"));
+    /// Says yes to whatever waits; returns how many plans that were.
+    pub async fn approve_all(&mut self) -> usize {
+        for plan in self.stage.world.pending().await {
+            self.tell(&format!("approved: {}", plan.header.reasons.join("; ")));
         }
+        self.stage.world.approve_all().await
     }
 
     /// Asks for a run that must do what it should.

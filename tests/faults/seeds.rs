@@ -12,6 +12,9 @@ use crate::support::postgres::Cluster;
 
 /// Seeds that are lived unless somebody asks for others.
 const SEEDS: u64 = 30;
+/// Seeds beyond those that told of a defect: 360 of a recovery that was judged while an
+/// approval was still to be carried out.
+const PINNED: [u64; 1] = [360];
 /// A history that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// More of them would only wait for each other.
@@ -28,7 +31,9 @@ fn seeds() -> Vec<u64> {
         return vec![seed];
     }
     let first = asked("DIRSYNC_SEED_FIRST").unwrap_or(1);
-    (first..first + asked("DIRSYNC_SEEDS").unwrap_or(SEEDS)).collect()
+    let drawn = first..first + asked("DIRSYNC_SEEDS").unwrap_or(SEEDS);
+    let pinned = PINNED.into_iter().filter(|seed| !drawn.contains(seed));
+    drawn.clone().chain(pinned).collect()
 }
 
 /// What became of many histories.
@@ -42,7 +47,7 @@ struct Outcome {
 #[test]
 fn whatever_happens_nobody_loses_access_and_the_truth_comes_back() {
     let seeds = seeds();
-    println!("seeds {:?}", seeds.first().zip(seeds.last()));
+    println!("{} seeds, from {} on", seeds.len(), seeds[0]);
     if faketime().is_none() {
         println!("no clock is moved: libfaketime is not installed (Debian: libfaketime)");
     }
