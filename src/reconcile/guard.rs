@@ -354,9 +354,13 @@ pub fn held_objects<'i>(
     (users, groups)
 }
 
-/// How much of a plan made with every consent is held.
-pub fn weigh_held(plan: &Plan, world: &World, pending: &BTreeSet<Item>) -> Removals {
+/// How much of a plan made with every consent is held once `part` of it is carried out.
+pub fn weigh_held(plan: &Plan, part: &Plan, world: &World, pending: &BTreeSet<Item>) -> Removals {
     let mut removals = demand::weigh(pending, world);
+    let ends = |group| pending.contains(&Item::Group(group));
+    for change in part.memberships.iter().filter(|change| ends(change.group)) {
+        shift(&mut removals.memberships, !change.made, change.made);
+    }
     let lost = plan.access.iter().flat_map(|change| change.lost.values());
     removals.access = lost.filter(|causes| !causes.is_disjoint(pending)).count() as u64;
     removals

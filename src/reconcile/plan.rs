@@ -259,6 +259,24 @@ impl Plan {
             && members.is_empty()
     }
 
+    /// Forgets of what people gain and lose what they do by `part` as well. Returns how many
+    /// pairs are gained by `part` alone: what is left out of it would take them as well.
+    pub fn leave_out(&mut self, part: &Self) -> u64 {
+        let mut done: BTreeMap<ObjectId, &AccessChange> =
+            part.access.iter().map(|change| (change.user, change)).collect();
+        let mut passing = 0;
+        for change in &mut self.access {
+            if let Some(done) = done.remove(&change.user) {
+                passing += done.gained.difference(&change.gained).count();
+                change.gained.retain(|product| !done.gained.contains(product));
+                change.gifts.retain(|product, _| !done.gained.contains(product));
+                change.lost.retain(|product, _| !done.lost.contains_key(product));
+            }
+        }
+        passing += done.values().map(|done| done.gained.len()).sum::<usize>();
+        passing as u64
+    }
+
     /// How many rows change, one audit row each.
     pub fn len(&self) -> usize {
         let Self { groups, users, memberships, products, links, members, .. } = self;

@@ -117,6 +117,8 @@ pub struct Holding<'a> {
     pub verdict: &'a Verdict,
     /// The plan that it was said about.
     pub plan: &'a Plan,
+    /// What of it is carried out.
+    pub part: &'a Plan,
     /// The world of that plan.
     pub world: &'a World,
 }
@@ -196,12 +198,12 @@ impl Tx<'_> {
 
     /// Stores what is held for the first time as one plan; returns its hash.
     pub fn hold(&mut self, holding: &Holding<'_>) -> Result<Option<String>, Error> {
-        let Holding { info, verdict, plan, world } = holding;
+        let Holding { info, verdict, plan, part, world } = holding;
         if verdict.held.is_empty() {
             return Ok(None);
         }
         let all: BTreeSet<Item> = verdict.held.keys().cloned().collect();
-        let counts = weigh_held(plan, world, &all).into();
+        let counts = weigh_held(plan, part, world, &all).into();
         let document = document::write(
             (info.id, info.now),
             &verdict.held,

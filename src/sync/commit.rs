@@ -76,14 +76,18 @@ impl Committing<'_> {
         let timer = Instant::now();
         let totals = totals(tx, everything)?;
         let policy = self.policy(server_time, generation, &held);
-        let Decided { whole, plan, verdict } =
+        let Decided { whole, plan, passing, verdict } =
             self.decide(tx, &world, &policy, (&held, totals, rehearsal.as_ref()))?;
         phases.insert(Phase::Plan, timer.elapsed());
 
         let timer = Instant::now();
-        let held_plan = self.settle_plans(tx, &info, (&held, &verdict), (&whole, &world))?;
+        let part = plan.as_ref().unwrap_or(&whole);
+        let held_plan = self.settle_plans(tx, &info, (&held, &verdict), (&whole, part, &world))?;
         let pending = still_pending(&held, &verdict);
-        let withheld = guard::weigh_held(&whole, &world, &pending);
+        let mut withheld = guard::weigh_held(&whole, part, &world, &pending);
+        if !pending.is_empty() {
+            withheld.access += passing;
+        }
         let mut plan = plan.unwrap_or(whole);
         let open = world.open_findings.clone();
         note_plans(tx, &mut plan, &open, &verdict, everything)?;
@@ -145,10 +149,10 @@ impl Committing<'_> {
     ) -> Result<Decided, store::Error> {
         let limits = &self.settings.limits;
         let decisions = guard::approved_decisions(held);
-        let whole = plan(world, policy, Consent::removals_and(&decisions));
+        let mut whole = plan(world, policy, Consent::removals_and(&decisions));
         let demand = Demand::of(&whole, world, held, limits);
         if demand.is_plain() && whole.access.is_empty() {
-            return Ok(Decided { whole, plan: None, verdict: Verdict::default() });
+            return Ok(Decided { whole, plan: None, passing: 0, verdict: Verdict::default() });
         }
         let before = tx.taken_since(self.window_began())?;
         let access = tx.count_access(demand.access_wanted(limits, &before))?;
@@ -165,14 +169,15 @@ impl Committing<'_> {
         };
         let mut verdict = demand.judge(&whole, world, &context);
         if !verdict.needs_another_plan() {
-            return Ok(Decided { whole, plan: None, verdict });
+            return Ok(Decided { whole, plan: None, passing: 0, verdict });
         }
         loop {
             let refused = verdict.refused();
             let consent = Consent::only(&verdict.allowed).refusing(&refused);
             let part = plan(world, policy, consent);
             if !verdict.hold_unreplaced(&whole, &part, world) {
-                return Ok(Decided { whole, plan: Some(part), verdict });
+                let passing = whole.leave_out(&part);
+                return Ok(Decided { whole, plan: Some(part), passing, verdict });
             }
         }
     }
@@ -183,7 +188,7 @@ impl Committing<'_> {
         tx: &mut Tx<'_>,
         info: &RunInfo,
         (held, verdict): (&Held, &Verdict),
-        (whole, world): (&Plan, &World),
+        (whole, part, world): (&Plan, &Plan, &World),
     ) -> Result<Option<String>, store::Error> {
         tx.settle_items(held, verdict, info.now)?;
         if verdict.held.is_empty() {
@@ -193,7 +198,7 @@ impl Committing<'_> {
         if waiting >= self.settings.limits.plans_max {
             return Err(store::Error::PlansLimit(waiting));
         }
-        tx.hold(&Holding { info, verdict, plan: whole, world })
+        tx.hold(&Holding { info, verdict, plan: whole, part, world })
     }
 
     fn window_began(&self) -> DateTime<Utc> {
@@ -286,10 +291,13 @@ fn totals(tx: &mut Tx<'_>, counted: bool) -> Result<Totals, store::Error> {
 
 /// What was decided, and upon what.
 struct Decided {
-    /// The plan with consent to every removal.
+    /// The plan with consent to every removal; of access, where another one is carried out,
+    /// no more than what is held.
     whole: Plan,
     /// The plan that is carried out, where that is another one: something is held.
     plan: Option<Plan>,
+    /// Pairs of access that it gives and what is held would take again.
+    passing: u64,
     verdict: Verdict,
 }
 

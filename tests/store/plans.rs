@@ -69,6 +69,26 @@ async fn a_plan_tells_what_it_costs_and_how_we_know() {
     }
 }
 
+/// Whoever ends in the same run is not what a person is asked about.
+#[tokio::test]
+async fn what_ends_anyway_is_no_cost() {
+    for on in BOTH {
+        let world = crowd(on).await;
+        leave(&world, &["ada", "bob", "cem"]);
+        let report = world
+            .follow(|tenant| {
+                tenant.update_user(id("ada"), |user| user.account_enabled = Some(false));
+            })
+            .await;
+        assert_eq!(report.outcome, Outcome::Held, "{on:?}");
+        assert_eq!((report.withheld.memberships, report.withheld.access), (3, 2), "{on:?}");
+        let header = world.pending().await.remove(0).header;
+        assert_eq!(header.cost, [("app".to_owned(), 2)].into(), "{on:?}");
+        assert_eq!(header.counts.access, 2, "{on:?}");
+        assert_eq!(world.run(Delta).await.withheld.access, 2, "{on:?}: the same later");
+    }
+}
+
 #[tokio::test]
 async fn an_approved_plan_is_carried_out_in_the_next_run_and_signed() {
     for on in BOTH {
