@@ -42,6 +42,8 @@ pub struct Counters {
     pub bytes: u64,
     /// Answers and items with status 429.
     pub throttled: u64,
+    /// The most requests that were under way at once.
+    pub under_way_max: u64,
     /// Answers and items by status; 0 stands for no complete answer.
     pub by_status: BTreeMap<u16, u64>,
 }
@@ -52,11 +54,12 @@ pub(crate) struct Recorder {
     keep: usize,
     records: VecDeque<RequestRecord>,
     counters: Counters,
+    under_way: u64,
 }
 
 impl Recorder {
     pub(crate) fn new(keep: usize) -> Self {
-        Self { keep, records: VecDeque::new(), counters: Counters::default() }
+        Self { keep, records: VecDeque::new(), counters: Counters::default(), under_way: 0 }
     }
 
     pub(crate) fn add(&mut self, record: RequestRecord) {
@@ -78,6 +81,15 @@ impl Recorder {
             self.records.pop_front();
         }
         self.records.push_back(record);
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.under_way += 1;
+        self.counters.under_way_max = self.counters.under_way_max.max(self.under_way);
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.under_way -= 1;
     }
 
     pub(crate) fn records(&self) -> Vec<RequestRecord> {

@@ -96,6 +96,7 @@ async fn handle(State(service): State<Arc<Service>>, request: Request) -> Respon
     if let Some(reply) = control::answer(&service, &call) {
         return respond(reply, false);
     }
+    let _under_way = UnderWay::new(&service);
     let reply = service.answer(&call);
     let delay = service.options.latency + reply.delay;
     if !delay.is_zero() {
@@ -106,6 +107,22 @@ async fn handle(State(service): State<Arc<Service>>, request: Request) -> Respon
     }
     let gzip = call.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     respond(reply, gzip.is_some_and(|accepted| accepted.contains("gzip")))
+}
+
+/// One request of the caller's, from its arrival to its answer or to the end of the connection.
+struct UnderWay<'s>(&'s Service);
+
+impl<'s> UnderWay<'s> {
+    fn new(service: &'s Service) -> Self {
+        service.recorder().begin();
+        Self(service)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.recorder().end();
+    }
 }
 
 fn respond(reply: Reply, gzip: bool) -> Response<HttpBody> {
