@@ -256,7 +256,7 @@ fn log(report: &Report) {
         (Some(failure), Outcome::Failed) => {
             line!(error, failure = failure.kind, "the run failed: {}", failure.message);
         }
-        (_, Outcome::Held) => line!(warn, "the run withheld removals until they are approved"),
+        (_, Outcome::Held) => line!(warn, "the run holds changes until a person answers"),
         (Some(failure), Outcome::Superseded) => {
             line!(warn, failure = failure.kind, "the run was superseded: {}", failure.message);
         }

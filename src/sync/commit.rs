@@ -1,19 +1,24 @@
 //! From observation to commit: fold, plan, guard, apply, in one transaction.
 
+mod findings;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
+use self::findings::{note_plans, note_reading};
 use super::observe::{Observation, REHEARSING, in_doubt};
 use super::{Done, Error, Mandate, Run, Settings, Sync, report};
 use crate::directory::Mode;
 use crate::reconcile::fold::{Moved, fold};
-use crate::reconcile::guard::{self, Answer, Context, Demand, Held, Trip, Verdict};
+use crate::reconcile::guard::{self, Answer, Context, Demand, Held, Verdict};
 use crate::reconcile::plan::{Consent, Item, Plan, plan};
-use crate::reconcile::report::{AccessMoves, FindingKind, Outcome, Phase, Report, Totals};
+use crate::reconcile::report::{
+    AccessMoves, Action, Entity, Outcome, Phase, Removals, Report, Totals,
+};
 use crate::reconcile::world::{Policy, World};
-use crate::store::{self, Applied, Holding, RunInfo, StoredPlan, Tx};
+use crate::store::{self, Applied, Holding, RunInfo, Tx};
 
 /// See [`Sync::commit`].
 pub(super) async fn commit(
@@ -40,103 +45,52 @@ struct Committing<'s> {
 
 impl Committing<'_> {
     fn run(&self, tx: &mut Tx<'_>, mut observation: Observation) -> Result<Done, store::Error> {
-        let request_id = observation.request_id.take();
         let mandate = std::mem::take(&mut observation.mandate);
-        let mut info = self.info(observation.mode, observation.generation, request_id, &mandate);
+        let info = self.claim(tx, &mut observation, &mandate)?;
+        let timer = Instant::now();
+        let held = tx.held_items()?;
+        let (world, drift) = self.load(tx, &mut observation, &held)?;
+        let loaded = timer.elapsed();
+
+        let timer = Instant::now();
+        let totals = totals(tx, observation.question.everything)?;
+        let decided = self.decide(tx, &world, &held, totals, &observation)?;
+        let planned = timer.elapsed();
+
+        let timer = Instant::now();
+        let written = self.write(tx, info, (&held, decided), (world, totals), &mut observation)?;
+        let phases = BTreeMap::from([
+            (Phase::Observe, observation.seconds),
+            (Phase::Load, loaded),
+            (Phase::Plan, planned),
+            (Phase::Apply, timer.elapsed()),
+        ]);
+        let report = self.report(tx, observation, &written, (drift, phases))?;
+        tx.record_run(&report::row(&report))?;
+        tx.take_requests(&mandate.requests, self.run.id, self.run.started_at)?;
+        let Written { plan, world, verdict, held_plan, .. } = written;
+        let held_plan = held_plan.map(|hash| tx.plan(&hash)).transpose()?.flatten();
+        Ok(Done { report, plan, world, verdict, held_plan })
+    }
+
+    /// Makes sure that nobody has committed since the observation began, and nobody can until
+    /// this run has.
+    fn claim(
+        &self,
+        tx: &mut Tx<'_>,
+        observation: &mut Observation,
+        mandate: &Mandate,
+    ) -> Result<RunInfo, store::Error> {
+        let request_id = observation.request_id.take();
+        let mut info = self.info(observation.mode, observation.generation, request_id, mandate);
         if observation.again {
             info.fingerprint = in_doubt(&info.fingerprint);
         }
         tx.claim(&info)?;
-        let everything = observation.question.everything;
-        if !everything {
+        if !observation.question.everything {
             tx.few_rows()?;
         }
-        let timer = Instant::now();
-        let held = tx.held_items()?;
-        let (held_users, held_groups) = guard::held_objects(held.keys());
-        observation.question.held_users = held_users;
-        observation.question.held_groups = held_groups;
-        let (mut world, drift) = self.load(tx, &mut observation)?;
-        let Observation {
-            mode,
-            generation,
-            cursor,
-            reading,
-            refuted,
-            seconds,
-            notes,
-            reset,
-            rehearsal,
-            server_time,
-            ..
-        } = observation;
-        let mut phases =
-            BTreeMap::from([(Phase::Observe, seconds), (Phase::Load, timer.elapsed())]);
-
-        let timer = Instant::now();
-        let totals = totals(tx, everything)?;
-        let policy = self.policy(server_time, generation, &held);
-        let Decided { whole, plan, passing, verdict } =
-            self.decide(tx, &world, &policy, (&held, totals, rehearsal.as_ref()))?;
-        phases.insert(Phase::Plan, timer.elapsed());
-
-        let timer = Instant::now();
-        let part = plan.as_ref().unwrap_or(&whole);
-        let held_plan = self.settle_plans(tx, &info, (&held, &verdict), (&whole, part, &world))?;
-        let pending = still_pending(&held, &verdict);
-        let mut withheld = guard::weigh_held(&whole, part, &world, &pending);
-        if !pending.is_empty() {
-            withheld.access += passing;
-        }
-        let mut plan = plan.unwrap_or(whole);
-        let open = world.open_findings.clone();
-        note_plans(tx, &mut plan, &open, &verdict, everything)?;
-        note_reading(&mut plan, &open, notes);
-        // Decided upon: what is written and shown asks for rows and names only.
-        world.parents.clear();
-        let Applied { changes } = tx.apply(&plan, &world, &info, &verdict.approved)?;
-        let totals = guard::totals_after(totals, &plan);
-        tx.record_taken(&verdict.taken, &info)?;
-        if rehearsal.is_some() && tx.has_unread_groups()? {
-            info.fingerprint.push_str(REHEARSING);
-        }
-        tx.move_cursor(&cursor, totals, &info)?;
-        self.prune(tx)?;
-        if generation == 0 {
-            tx.gather_statistics()?;
-        }
-        let outcome = match (pending.is_empty(), changes.is_empty()) {
-            (false, _) => Outcome::Held,
-            (true, false) => Outcome::Applied,
-            (true, true) => Outcome::Unchanged,
-        };
-        phases.insert(Phase::Apply, timer.elapsed());
-        let report = Report {
-            run_id: self.run.id,
-            mode,
-            trigger: self.run.trigger,
-            started_at: self.run.started_at,
-            finished_at: Utc::now().trunc_subsecs(6),
-            outcome,
-            changes,
-            drift,
-            refuted,
-            withheld,
-            access: moves(&plan),
-            pending: tx.pending_plans()?,
-            totals: Some(totals),
-            states: if everything { Some(tx.states()?) } else { None },
-            reading,
-            phases,
-            reset,
-            linked_groups: tx.count_linked_groups()?,
-            findings: tx.count_findings()?,
-            failure: None,
-        };
-        tx.record_run(&report::row(&report))?;
-        tx.take_requests(&mandate.requests, self.run.id, self.run.started_at)?;
-        let held_plan = held_plan.map(|hash| tx.plan(&hash)).transpose()?.flatten();
-        Ok(Done { report, plan, world, verdict, held_plan })
+        Ok(info)
     }
 
     /// Plans with every consent, asks the guard, and plans again without what is held.
@@ -144,12 +98,14 @@ impl Committing<'_> {
         &self,
         tx: &mut Tx<'_>,
         world: &World,
-        policy: &Policy,
-        (held, totals, rehearsal): (&Held, Totals, Option<&Trip>),
+        held: &Held,
+        totals: Totals,
+        observation: &Observation,
     ) -> Result<Decided, store::Error> {
         let limits = &self.settings.limits;
+        let policy = self.policy(observation, held);
         let decisions = guard::approved_decisions(held);
-        let mut whole = plan(world, policy, Consent::removals_and(&decisions));
+        let mut whole = plan(world, &policy, Consent::removals_and(&decisions));
         let demand = Demand::of(&whole, world, held, limits);
         if demand.is_plain() && whole.access.is_empty() {
             return Ok(Decided { whole, plan: None, passing: 0, verdict: Verdict::default() });
@@ -163,7 +119,7 @@ impl Committing<'_> {
             limits,
             totals,
             before: &before,
-            rehearsal,
+            rehearsal: observation.rehearsal.as_ref(),
             people: &people,
             admins: &admins,
         };
@@ -174,12 +130,86 @@ impl Committing<'_> {
         loop {
             let refused = verdict.refused();
             let consent = Consent::only(&verdict.allowed).refusing(&refused);
-            let part = plan(world, policy, consent);
+            let part = plan(world, &policy, consent);
             if !verdict.hold_unreplaced(&whole, &part, world) {
                 let passing = whole.leave_out(&part);
                 return Ok(Decided { whole, plan: Some(part), passing, verdict });
             }
         }
+    }
+
+    /// Carries out what was decided, and notes what was held and what was read.
+    fn write(
+        &self,
+        tx: &mut Tx<'_>,
+        mut info: RunInfo,
+        (held, decided): (&Held, Decided),
+        (mut world, totals): (World, Totals),
+        observation: &mut Observation,
+    ) -> Result<Written, store::Error> {
+        let Decided { whole, plan, passing, verdict } = decided;
+        let part = plan.as_ref().unwrap_or(&whole);
+        let held_plan = self.settle_plans(tx, &info, (held, &verdict), (&whole, part, &world))?;
+        let pending = still_pending(held, &verdict);
+        let mut withheld = guard::weigh_held(&whole, part, &world, &pending);
+        if !pending.is_empty() {
+            withheld.access += passing;
+        }
+        let mut plan = plan.unwrap_or(whole);
+        let open = world.open_findings.clone();
+        note_plans(tx, &mut plan, &open, &verdict, observation.question.everything)?;
+        note_reading(&mut plan, &open, std::mem::take(&mut observation.notes));
+        // Decided upon: what is written and shown asks for rows and names only.
+        world.parents.clear();
+        let Applied { changes } = tx.apply(&plan, &world, &info, &verdict.approved)?;
+        let totals = guard::totals_after(totals, &plan);
+        tx.record_taken(&verdict.taken, &info)?;
+        if observation.rehearsal.is_some() && tx.has_unread_groups()? {
+            info.fingerprint.push_str(REHEARSING);
+        }
+        tx.move_cursor(&observation.cursor, totals, &info)?;
+        self.prune(tx)?;
+        if observation.generation == 0 {
+            tx.gather_statistics()?;
+        }
+        let outcome = match (pending.is_empty(), changes.is_empty()) {
+            (false, _) => Outcome::Held,
+            (true, false) => Outcome::Applied,
+            (true, true) => Outcome::Unchanged,
+        };
+        Ok(Written { plan, world, verdict, held_plan, outcome, changes, withheld, totals })
+    }
+
+    fn report(
+        &self,
+        tx: &mut Tx<'_>,
+        observation: Observation,
+        written: &Written,
+        (drift, phases): (u64, BTreeMap<Phase, Duration>),
+    ) -> Result<Report, store::Error> {
+        let Observation { mode, question, refuted, reading, reset, .. } = observation;
+        Ok(Report {
+            run_id: self.run.id,
+            mode,
+            trigger: self.run.trigger,
+            started_at: self.run.started_at,
+            finished_at: Utc::now().trunc_subsecs(6),
+            outcome: written.outcome,
+            changes: written.changes.clone(),
+            drift,
+            refuted,
+            withheld: written.withheld,
+            access: moves(&written.plan),
+            pending: tx.pending_plans()?,
+            totals: Some(written.totals),
+            states: if question.everything { Some(tx.states()?) } else { None },
+            reading,
+            phases,
+            reset,
+            linked_groups: tx.count_linked_groups()?,
+            findings: tx.count_findings()?,
+            failure: None,
+        })
     }
 
     /// Stores what is held from now on, and what became of what was held.
@@ -211,7 +241,11 @@ impl Committing<'_> {
         &self,
         tx: &mut Tx<'_>,
         observation: &mut Observation,
+        held: &Held,
     ) -> Result<(World, u64), store::Error> {
+        let (held_users, held_groups) = guard::held_objects(held.keys());
+        observation.question.held_users = held_users;
+        observation.question.held_groups = held_groups;
         let Observation { parts, drift_at, scope, question, generation, .. } = observation;
         let parts = std::mem::take(parts);
         let mut observed =
@@ -254,9 +288,9 @@ impl Committing<'_> {
     /// What decides, apart from limits. What makes products grow is told item by item for
     /// as long as some of it waits, whatever is configured by then: a held item is only
     /// released by a person. A first run gives everything, and holds nothing for that.
-    fn policy(&self, server_time: Option<DateTime<Utc>>, generation: i64, held: &Held) -> Policy {
+    fn policy(&self, observation: &Observation, held: &Held) -> Policy {
         let waits = || held.keys().any(Item::is_gift);
-        let tell_gifts = generation > 0 && (self.settings.limits.hold_gains || waits());
+        let tell_gifts = observation.generation > 0 && (self.settings.limits.hold_gains || waits());
         Policy {
             include_guests: self.settings.include_guests,
             include_disabled: self.settings.include_disabled,
@@ -264,7 +298,8 @@ impl Committing<'_> {
             tell_gifts,
             admin_groups: self.settings.admin_groups.clone(),
             now: self.run.started_at,
-            removed_at: server_time
+            removed_at: observation
+                .server_time
                 .map_or(self.run.started_at, |time| time.max(self.run.started_at)),
         }
     }
@@ -301,6 +336,19 @@ struct Decided {
     verdict: Verdict,
 }
 
+/// What was carried out, and what came of it.
+struct Written {
+    plan: Plan,
+    world: World,
+    verdict: Verdict,
+    /// The hash of what this run holds for the first time.
+    held_plan: Option<String>,
+    outcome: Outcome,
+    changes: BTreeMap<(Entity, Action), u64>,
+    withheld: Removals,
+    totals: Totals,
+}
+
 /// What waits for a person after this run.
 fn still_pending(held: &Held, verdict: &Verdict) -> BTreeSet<Item> {
     let waits = |item: &&Item| held.get(*item).is_some_and(|known| known.answer == Answer::Pending);
@@ -314,84 +362,4 @@ fn moves(plan: &Plan) -> AccessMoves {
         moves.lost += change.lost.len() as u64;
     }
     moves
-}
-
-type Findings = BTreeMap<(FindingKind, String), String>;
-
-/// Findings about plans: those that wait, those that were rejected, and growth.
-fn note_plans(
-    tx: &mut Tx<'_>,
-    plan: &mut Plan,
-    open: &Findings,
-    verdict: &Verdict,
-    everything: bool,
-) -> Result<(), store::Error> {
-    const ABOUT_PLANS: [FindingKind; 2] =
-        [FindingKind::RemovalsHeld, FindingKind::RemovalsRejected];
-    let mut told = Findings::new();
-    if open.keys().any(|(kind, _)| ABOUT_PLANS.contains(kind)) || !verdict.held.is_empty() {
-        for stored in tx.plans(false)? {
-            let (kind, message) = match stored.status.as_str() {
-                "pending" => (FindingKind::RemovalsHeld, held_message(&stored)),
-                "rejected" => (FindingKind::RemovalsRejected, rejected_message(&stored)),
-                _ => continue,
-            };
-            told.insert((kind, stored.hash), message);
-        }
-    }
-    for (product, (people, gained)) in &verdict.surges {
-        let message = format!(
-            "{gained} people gained it in one run, where {people} or more had it; guard.gain_percent calls that much"
-        );
-        told.insert((FindingKind::AccessSurge, product.clone()), message);
-    }
-    // Growth is an event: it is told until the next full run.
-    let over = |kind: FindingKind| {
-        ABOUT_PLANS.contains(&kind) || (everything && kind == FindingKind::AccessSurge)
-    };
-    let ended = open.keys().filter(|key| over(key.0) && !told.contains_key(*key));
-    plan.resolved.extend(ended.cloned());
-    plan.raised.extend(told.into_iter().filter(|(key, message)| open.get(key) != Some(message)));
-    Ok(())
-}
-
-fn held_message(stored: &StoredPlan) -> String {
-    format!(
-        "{}; see `nexus-dirsync plans show {}`, then approve or reject it",
-        stored.header.reasons.join("; "),
-        short(&stored.hash)
-    )
-}
-
-fn rejected_message(stored: &StoredPlan) -> String {
-    format!(
-        "rejected by {}: {}; the directory still asks for it, so it stays until the directory changes",
-        stored.decided_by.as_deref().unwrap_or("somebody"),
-        stored.reason.as_deref().unwrap_or("no reason given"),
-    )
-}
-
-/// As much of a hash as people type.
-fn short(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
-}
-
-/// Findings about reading: open with a message, or over.
-fn note_reading(
-    plan: &mut Plan,
-    open: &Findings,
-    notes: BTreeMap<(FindingKind, String), Option<String>>,
-) {
-    for (key, message) in notes {
-        let known = open.get(&key);
-        match message {
-            Some(message) if known != Some(&message) => {
-                plan.raised.insert(key, message);
-            }
-            None if known.is_some() => {
-                plan.resolved.insert(key);
-            }
-            _ => {}
-        }
-    }
 }
