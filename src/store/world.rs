@@ -3,14 +3,17 @@
 //! Whole for a full run; for a delta run only what the moved objects reach, so that
 //! the rows read follow the change and not the tenant.
 
+mod registry;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
+use self::registry::ending;
 use super::bulk::IDS_MAX;
 use super::load::{EdgesOf, Which, edges, in_slices, observed_groups, observed_users};
 use super::lookup::{UsersBy, load_groups, load_users, waiting_for};
-use super::rows::{EdgeRow, ProductMemberRow};
+use super::rows::EdgeRow;
 use super::schema::{
     audit_logs, dirsync_aad_groups, dirsync_group_members, dirsync_user_identities,
     product_members, products, resource_deployments,
@@ -18,12 +21,10 @@ use super::schema::{
 use super::types::Id;
 use super::{Doing, Error, Tx};
 use crate::directory::proof::Grave;
-use crate::directory::{MemberKind, ObjectId, fold_case, person_key};
+use crate::directory::{MemberKind, ObjectId, fold_case};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::report::FindingKind;
-use crate::reconcile::world::{
-    HandMade, Purge, RegistryEntry, RegistryWorld, State, UserRow, World, claims,
-};
+use crate::reconcile::world::{HandMade, Purge, RegistryEntry, State, UserRow, World, claims};
 
 /// What a run wants decided.
 #[derive(Clone, Debug, Default)]
@@ -291,66 +292,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What the registry wants, what it made and what its names are bound to.
-    fn registry(
-        &mut self,
-        question: &Question,
-        links: BTreeSet<(String, ObjectId)>,
-    ) -> Result<RegistryWorld, Error> {
-        let entries = question.registry.as_deref().unwrap_or_default();
-        let keys =
-            entries.iter().filter_map(|entry| entry.owner.as_deref()).map(person_key).collect();
-        Ok(RegistryWorld {
-            wanted: question.registry.clone(),
-            links,
-            members: self.registry_members()?,
-            group_bindings: self.bindings("group")?,
-            owner_bindings: self.bindings("owner")?,
-            candidates: question.candidates.clone(),
-            owners: self.owners(&keys)?,
-        })
-    }
-
-    /// Loads the rows of the people and groups that the registry is about.
-    fn fill_registry(&mut self, world: &mut World) -> Result<(), Error> {
-        let mut people: BTreeSet<ObjectId> =
-            world.registry.owner_bindings.values().copied().collect();
-        people.extend(world.registry.owners.values().flatten());
-        people.extend(world.registry.members.keys().map(|(_, user)| *user));
-        people.retain(|id| !world.identities.contains_key(id));
-        for row in load_users(self.conn, UsersBy::ObjectIds(&people))? {
-            place_again(world, row);
-        }
-        let mut groups: BTreeSet<ObjectId> =
-            world.registry.group_bindings.values().copied().collect();
-        groups.extend(world.registry.candidates.values().flatten());
-        groups.retain(|id| !world.group_rows.contains_key(id));
-        world.group_rows.extend(load_groups(self.conn, Which::Ids(&groups))?);
-        let product_names: BTreeMap<i32, String> = world
-            .products
-            .values()
-            .filter_map(|product| Some((product.id?, product.name.clone())))
-            .collect();
-        let by_id: BTreeMap<i32, ObjectId> =
-            world.identities.iter().filter_map(|(id, row)| Some((row.id?, *id))).collect();
-        let ids: Vec<i32> = by_id.keys().copied().collect();
-        for slice in ids.chunks(IDS_MAX) {
-            let rows: Vec<ProductMemberRow> = product_members::table
-                .filter(product_members::user_id.eq_any(slice))
-                .load(self.conn)
-                .doing("reading product members")?;
-            for row in rows {
-                let name = product_names.get(&row.product_id).cloned().unwrap_or_default();
-                world
-                    .product_members
-                    .entry(by_id[&row.user_id])
-                    .or_default()
-                    .insert(name, row.role()?);
-            }
-        }
-        Ok(())
-    }
-
     fn fill_hand_made_products(&mut self, world: &mut World) -> Result<(), Error> {
         let ids: Vec<i32> = world.hand_made.iter().filter_map(|made| made.row.id).collect();
         let mut with: BTreeSet<i32> = BTreeSet::new();
@@ -453,25 +394,6 @@ fn waiting_users(world: &World) -> impl Iterator<Item = ObjectId> {
         .keys()
         .filter(|(kind, _)| WAITING.contains(kind))
         .filter_map(|(_, subject)| subject.parse().ok())
-}
-
-/// Owners and linked groups of what the registry made and, by its names as they are bound,
-/// wants no more: whoever reaches a product by it may lose it.
-fn ending(registry: &RegistryWorld) -> (BTreeSet<ObjectId>, BTreeSet<ObjectId>) {
-    let Some(wanted) = &registry.wanted else { return Default::default() };
-    let group = |name: &String| registry.group_bindings.get(&fold_case(name)).copied();
-    let owner = |name: &str| registry.owner_bindings.get(&person_key(name)).copied();
-    let (mut links, mut owners) = (BTreeSet::new(), BTreeSet::new());
-    for entry in wanted {
-        let named = entry.groups.iter().filter_map(group);
-        links.extend(named.map(|id| (entry.product.as_str(), id)));
-        owners.extend(entry.owner.as_deref().and_then(owner).map(|id| (&*entry.product, id)));
-    }
-    let ends =
-        |kept: &BTreeSet<(&str, ObjectId)>, product: &str, id| !kept.contains(&(product, id));
-    let members = registry.members.keys().filter(|(product, id)| ends(&owners, product, *id));
-    let groups = registry.links.iter().filter(|(product, id)| ends(&links, product, *id));
-    (members.map(|(_, id)| *id).collect(), groups.map(|(_, id)| *id).collect())
 }
 
 /// A row that was placed before may come again, except where all are read at once.
