@@ -12,7 +12,17 @@ use crate::support::postgres::Cluster;
 fn plain(honest: bool, everything: bool) -> Course {
     let (tight, unruly, clock) = (false, true, false);
     let debut = Debut::Calm;
-    Course { seed: 27, honest, tight, everything, unruly, clock, debut, steps: Vec::new() }
+    Course {
+        seed: 27,
+        honest,
+        tight,
+        grudging: false,
+        everything,
+        unruly,
+        clock,
+        debut,
+        steps: Vec::new(),
+    }
 }
 
 /// A history in which nothing but these faults happens, each for one run.

@@ -113,6 +113,11 @@ impl<'c> Life<'c> {
         if course.tight {
             set_limits(&stage, TIGHT, 0);
         }
+        if course.grudging {
+            stage.set_raw("guard.hold_gains", "true");
+            stage.set_raw("guard.gain_percent", "10");
+            stage.set_raw("guard.floor", "1");
+        }
         fs::write(stage.path("clock"), "+0").unwrap();
         let chronicle = Mutex::new(stage.world.simulator.read(Chronicle::new));
         debut::prepare(course, &stage, &proxy);

@@ -128,6 +128,8 @@ pub struct Course {
     pub honest: bool,
     /// Limits so low that an ordinary day passes them.
     pub tight: bool,
+    /// What gives a product to a few people more is held as well.
+    pub grudging: bool,
     /// The whole tenant in scope, or what a link leads to.
     pub everything: bool,
     /// Rounds with replays, duplicates, empty pages.
@@ -147,6 +149,7 @@ impl Course {
             seed,
             honest: rng.random_bool(0.6),
             tight: rng.random_bool(0.4),
+            grudging: ChaCha8Rng::seed_from_u64(seed.reverse_bits()).random_bool(0.3),
             everything: rng.random_bool(0.5),
             unruly: rng.random_bool(0.5),
             clock: rng.random_bool(0.25),

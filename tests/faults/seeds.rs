@@ -139,9 +139,10 @@ fn live(seed: u64, cluster: &mut Option<Cluster>) -> Result<Figures, String> {
 
 /// A history: things go wrong, then they do not any more.
 pub async fn history(course: &Course, cluster: &mut Cluster, story: Story) -> Figures {
-    let Course { seed, honest, tight, everything, unruly, clock, debut: _, steps } = course;
+    let Course { seed, honest, tight, grudging, everything, unruly, clock, debut: _, steps } =
+        course;
     story.lock().unwrap().push(format!(
-        "seed {seed}: honest {honest}, tight {tight}, everything {everything}, unruly {unruly}, clock {clock}"
+        "seed {seed}: honest {honest}, tight {tight}, grudging {grudging}, everything {everything}, unruly {unruly}, clock {clock}"
     ));
     let mut life = Life::begin(course, cluster, story).await;
     for step in steps {
