@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
-use self::registry::ending;
+use self::registry::turning;
 use super::bulk::IDS_MAX;
 use super::load::{EdgesOf, Which, edges, in_slices, observed_groups, observed_users};
 use super::lookup::{UsersBy, load_groups, load_users, waiting_for};
@@ -115,15 +115,15 @@ impl Tx<'_> {
         moved: &Moved,
         question: &Question,
     ) -> Result<(), Error> {
-        let (ending_owners, ending_links) = ending(&world.registry);
+        let (turning_owners, turning_groups) = turning(&world.registry, &world.links);
         let mut affected: BTreeSet<ObjectId> = moved.users.iter().copied().collect();
         affected.extend(&question.held_users);
-        affected.extend(ending_owners);
+        affected.extend(turning_owners);
         affected.extend(question.purge_users.keys().chain(&question.matched));
         affected.extend(waiting_users(world));
         affected.extend(self.waiting_admins(world)?);
         let mut below = question.held_groups.clone();
-        below.extend(ending_links);
+        below.extend(turning_groups);
         below.extend(question.purge_groups.keys());
         below.extend(&moved.turned);
         for ((group, member), step) in &moved.edges {

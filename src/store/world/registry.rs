@@ -76,21 +76,43 @@ impl Tx<'_> {
     }
 }
 
-/// Owners and linked groups of what the registry made and, by its names as they are bound,
-/// wants no more: whoever reaches a product by it may lose it.
-pub(super) fn ending(registry: &RegistryWorld) -> (BTreeSet<ObjectId>, BTreeSet<ObjectId>) {
+/// Owners and groups of the links that the registry makes or ends, by its names as they are
+/// bound or may come to be: whoever is in them may gain or lose a product.
+pub(super) fn turning(
+    registry: &RegistryWorld,
+    links: &BTreeMap<ObjectId, BTreeSet<String>>,
+) -> (BTreeSet<ObjectId>, BTreeSet<ObjectId>) {
     let Some(wanted) = &registry.wanted else { return Default::default() };
-    let group = |name: &String| registry.group_bindings.get(&fold_case(name)).copied();
-    let owner = |name: &str| registry.owner_bindings.get(&person_key(name)).copied();
-    let (mut links, mut owners) = (BTreeSet::new(), BTreeSet::new());
+    let mut owners = BTreeSet::new();
+    let mut groups = BTreeSet::new();
+    let (mut kept_links, mut kept_owners) = (BTreeSet::new(), BTreeSet::new());
     for entry in wanted {
-        let named = entry.groups.iter().filter_map(group);
-        links.extend(named.map(|id| (entry.product.as_str(), id)));
-        owners.extend(entry.owner.as_deref().and_then(owner).map(|id| (&*entry.product, id)));
+        for name in &entry.groups {
+            let key = fold_case(name);
+            let bound = registry.group_bindings.get(&key).copied();
+            let heirs = registry.candidates.get(&key).filter(|named| named.len() == 1);
+            let heir = heirs.into_iter().flatten().copied().find(|id| Some(*id) != bound);
+            if heir.is_some() {
+                groups.extend(bound);
+            }
+            let linked =
+                |id: &ObjectId| links.get(id).is_some_and(|to| to.contains(&entry.product));
+            groups.extend(bound.into_iter().chain(heir).filter(|id| !linked(id)));
+            kept_links.extend(bound.map(|id| (entry.product.as_str(), id)));
+        }
+        let owner = entry.owner.as_deref().map(person_key);
+        let owner = owner.and_then(|key| registry.owner_bindings.get(&key).copied());
+        kept_owners.extend(owner.map(|id| (entry.product.as_str(), id)));
     }
     let ends =
         |kept: &BTreeSet<(&str, ObjectId)>, product: &str, id| !kept.contains(&(product, id));
-    let members = registry.members.keys().filter(|(product, id)| ends(&owners, product, *id));
-    let groups = registry.links.iter().filter(|(product, id)| ends(&links, product, *id));
-    (members.map(|(_, id)| *id).collect(), groups.map(|(_, id)| *id).collect())
+    let members = registry.members.keys().filter(|(product, id)| ends(&kept_owners, product, *id));
+    owners.extend(members.map(|(_, id)| *id));
+    let made = |(product, id): &(&str, ObjectId)| {
+        registry.members.contains_key(&((*product).to_owned(), *id))
+    };
+    owners.extend(kept_owners.iter().filter(|kept| !made(kept)).map(|(_, id)| *id));
+    let over = registry.links.iter().filter(|(product, id)| ends(&kept_links, product, *id));
+    groups.extend(over.map(|(_, id)| *id));
+    (owners, groups)
 }
