@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use self::findings::{note_plans, note_reading};
+use self::findings::{is_unconfirmed, note_plans, note_reading};
 use super::observe::{Observation, REHEARSING, in_doubt};
 use super::{Done, Error, Mandate, Run, Settings, Sync, report};
 use crate::directory::Mode;
@@ -164,7 +164,8 @@ impl Committing<'_> {
         let Applied { changes } = tx.apply(&plan, &world, &info, &verdict.approved)?;
         let totals = guard::totals_after(totals, &plan);
         tx.record_taken(&verdict.taken, &info)?;
-        if observation.rehearsal.is_some() && tx.has_unread_groups()? {
+        let unseen = observation.again || is_unconfirmed(&plan, &open) || tx.has_unread_groups()?;
+        if observation.rehearsal.is_some() && unseen {
             info.fingerprint.push_str(REHEARSING);
         }
         tx.move_cursor(&observation.cursor, totals, &info)?;

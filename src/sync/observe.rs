@@ -121,8 +121,9 @@ fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
         None => Some(Trip::FirstRun),
         Some(row) => match usable(sync, start).1 {
             // What could not be read in the first run of a scope was not rehearsed yet.
-            None if row.fingerprint.ends_with(REHEARSING) => Some(Trip::ScopeChanged),
-            None | Some(CursorReset::InDoubt) => None,
+            None | Some(CursorReset::InDoubt) => {
+                row.fingerprint.ends_with(REHEARSING).then_some(Trip::ScopeChanged)
+            }
             Some(_) => Some(Trip::ScopeChanged),
         },
     }
@@ -147,7 +148,8 @@ fn usable(sync: &Sync, start: &Start) -> (Option<Cursor>, Option<CursorReset>) {
     (None, Some(reset))
 }
 
-/// What is stored beside the fingerprint while the scope was not read whole yet.
+/// What is stored beside the fingerprint while the scope was not read whole yet, or not
+/// everything that it leaves out could be asked for.
 pub(super) const REHEARSING: &str = ";rehearsing";
 
 /// What is stored beside links that a run did not believe: no link is usable under it, so

@@ -88,3 +88,9 @@ pub(super) fn note_reading(
         }
     }
 }
+
+/// Whether something that lists left out could not be asked for, now or in a run before.
+pub(super) fn is_unconfirmed(plan: &Plan, open: &Findings) -> bool {
+    let still_open = open.keys().filter(|key| !plan.resolved.contains(*key));
+    plan.raised.keys().chain(still_open).any(|(kind, _)| *kind == FindingKind::RemovalUnconfirmed)
+}
