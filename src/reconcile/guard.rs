@@ -10,11 +10,12 @@ mod demand;
 mod held;
 mod limits;
 mod overtaken;
+mod part;
 mod surge;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use demand::{AdminMoves, Demand, ProductLoss, approved_decisions, count};
+pub use demand::{AdminMoves, Demand, ProductLoss, approved_decisions, count, rejected_gifts};
 pub use held::{Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release};
 pub use limits::{Allowance, Limit, Limits, Trip, Unit, judge};
 
@@ -146,7 +147,7 @@ impl Demand {
         self.judge_fresh(world, context, &mut trips, &mut hold);
         self.tell_emptied(context, &mut trips);
         let passed: BTreeSet<Item> = self.fresh.difference(&hold).cloned().collect();
-        let taken = taken(plan, &passed, world);
+        let taken = taken(plan, &passed, &self.approved, world);
         let evidence = demand::evidence(plan, &hold);
         let held = hold.into_iter().map(|item| {
             let new = NewItem {
@@ -236,15 +237,21 @@ impl Demand {
     }
 }
 
-/// What later runs count: what passes without a person's word.
-fn taken(plan: &Plan, passed: &BTreeSet<Item>, world: &World) -> Taken {
+/// What later runs count: what passes without a person's word. `approved` passes with one.
+fn taken(
+    plan: &Plan,
+    passed: &BTreeSet<Item>,
+    approved: &BTreeMap<Item, Release>,
+    world: &World,
+) -> Taken {
     if passed.is_empty() {
         return Taken::default();
     }
     let mut taken = Taken { removals: demand::weigh(passed, world), products: Losses::new() };
     for change in &plan.access {
         for (product, causes) in &change.lost {
-            let ends = causes.contains(&Item::User(change.user));
+            let end = Item::User(change.user);
+            let ends = passed.contains(&end) || approved.contains_key(&end);
             if !ends && causes.iter().any(|item| passed.contains(item)) {
                 taken.removals.access += 1;
                 *taken.products.entry(product.clone()).or_insert(0) += 1;

@@ -26,7 +26,7 @@ use super::types::{Id, Time};
 use super::{Doing, Error, RunInfo, Tx};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::guard::{
-    Answer, Approval, Fate, Held, HeldItem, Losses, Outlook, Verdict, weigh_held,
+    Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Verdict, weigh_held,
 };
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::PendingPlans;
@@ -203,11 +203,16 @@ impl Tx<'_> {
             return Ok(None);
         }
         let all: BTreeSet<Item> = verdict.held.keys().cloned().collect();
-        let counts = weigh_held(plan, part, world, &all).into();
+        let people = people_of(&verdict.held);
+        let [lost, gained] = people.map(|people| {
+            people.into_iter().map(|(product, who)| (product, who.len() as u64)).collect::<Losses>()
+        });
+        let mut removals = weigh_held(plan, part, world, &all);
+        removals.access = lost.values().sum();
         let document = document::write(
             (info.id, info.now),
             &verdict.held,
-            (&verdict.trips, people_of(plan, &all), counts),
+            (&verdict.trips, [lost, gained], removals.into()),
             world,
         )?;
         let row = PlanRow {
@@ -406,14 +411,13 @@ fn stored(row: PlanRow, statuses: BTreeMap<String, u64>) -> Result<StoredPlan, E
     })
 }
 
-/// How many people would lose each product by `all`, and how many gain it.
-fn people_of(plan: &Plan, all: &BTreeSet<Item>) -> [Losses; 2] {
-    let mut people = [Losses::new(), Losses::new()];
-    for change in &plan.access {
-        for (told, causes) in people.iter_mut().zip([&change.lost, &change.gifts]) {
-            for (product, _) in causes.iter().filter(|(_, causes)| !causes.is_disjoint(all)) {
-                *told.entry(product.clone()).or_insert(0) += 1;
-            }
+/// Who would lose each product by what is held, and who would gain it.
+fn people_of(held: &BTreeMap<Item, NewItem>) -> [Cost; 2] {
+    let mut people = [Cost::new(), Cost::new()];
+    for (item, new) in held {
+        let told = &mut people[usize::from(item.is_gift())];
+        for (product, who) in &new.cost {
+            told.entry(product.clone()).or_default().extend(who);
         }
     }
     people

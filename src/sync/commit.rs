@@ -105,7 +105,9 @@ impl Committing<'_> {
         let limits = &self.settings.limits;
         let policy = self.policy(observation, held);
         let decisions = guard::approved_decisions(held);
-        let mut whole = plan(world, &policy, Consent::removals_and(&decisions));
+        let rejected = guard::rejected_gifts(held);
+        let consent = Consent::removals_and(&decisions).refusing(&rejected);
+        let mut whole = plan(world, &policy, consent);
         let demand = Demand::of(&whole, world, held, limits);
         if demand.is_plain() && whole.access.is_empty() {
             return Ok(Decided { whole, plan: None, passing: 0, verdict: Verdict::default() });
@@ -129,12 +131,19 @@ impl Committing<'_> {
         }
         loop {
             let refused = verdict.refused();
-            let consent = Consent::only(&verdict.allowed).refusing(&refused);
-            let part = plan(world, &policy, consent);
-            if !verdict.hold_unreplaced(&whole, &part, world) {
-                let passing = whole.leave_out(&part);
-                return Ok(Decided { whole, plan: Some(part), passing, verdict });
+            let consent =
+                |refused| plan(world, &policy, Consent::only(&verdict.allowed).refusing(refused));
+            let part = consent(&refused);
+            let given = (refused != rejected).then(|| consent(&rejected));
+            let plans = (given.as_ref().unwrap_or(&part), &part);
+            if verdict.hold_unreplaced(plans, held, world)
+                || verdict.hold_emptied(&part, &people, limits, world)
+            {
+                continue;
             }
+            verdict.settle(&whole, &part);
+            let passing = whole.leave_out(&part);
+            return Ok(Decided { whole, plan: Some(part), passing, verdict });
         }
     }
 

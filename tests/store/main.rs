@@ -9,6 +9,7 @@ mod access;
 mod atomic;
 mod by_hand;
 mod chronicle;
+mod counted;
 mod cursor;
 mod forgetting;
 mod guard;

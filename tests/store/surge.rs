@@ -132,3 +132,100 @@ async fn a_link_of_the_registry_is_a_surge_as_well() {
         world.assert_audit_whole().await;
     }
 }
+
+/// Four people are to come into `readers`, which opens app and wiki; they have wiki already.
+async fn refused(on: On) -> World {
+    let mut world = World::new(on, company(STAFF)).await;
+    world.run(Full).await;
+    world.link("app", id("readers"));
+    world.link("wiki", id("crowd"));
+    world.link("wiki", id("readers"));
+    world.settings.limits = Limits { hold_gains: true, floor: 2, ..unlimited() };
+    let done = world
+        .follow(|tenant| {
+            for name in ["cem", "dora", "eve", "fay"] {
+                tenant.add_member(id("readers"), id(name));
+            }
+        })
+        .await;
+    assert_eq!(done.outcome, Outcome::Held, "{on:?}");
+    world
+}
+
+#[tokio::test]
+async fn what_was_rejected_replaces_nothing_and_traps_nobody() {
+    for on in BOTH {
+        let world = refused(on).await;
+        let hash = world.pending().await.remove(0).hash;
+        world.answer(&hash, Decision::Reject("a mistake".to_owned())).await;
+        world.follow(|tenant| tenant.remove_member(id("crowd"), id("cem"))).await;
+        assert!(world.pending().await.is_empty(), "{on:?}: one leaver is no surprise");
+        assert_eq!(world.who("wiki"), ["ada", "bob", "dora", "eve", "fay"], "{on:?}");
+        world.assert_audit_whole().await;
+    }
+}
+
+#[tokio::test]
+async fn the_old_way_ends_by_one_yes_while_the_new_one_waits() {
+    for on in BOTH {
+        let world = refused(on).await;
+        world.follow(|tenant| tenant.remove_member(id("crowd"), id("cem"))).await;
+        assert_eq!(world.who("wiki").len(), 6, "{on:?}: the new way is not open yet");
+        let plans = world.pending().await;
+        let [_, plan] = &plans[..] else { panic!("{on:?}: {plans:?}") };
+        assert_eq!(plan.header.cost, [("wiki".to_owned(), 1)].into(), "{on:?}");
+        world.answer(&plan.hash, Decision::Approve([1].into())).await;
+        world.run(Delta).await;
+        assert_eq!(world.who("wiki"), ["ada", "bob", "dora", "eve", "fay"], "{on:?}");
+        assert_eq!(world.pending().await.len(), 1, "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_is_held_as_well_makes_no_difference() {
+    for on in BOTH {
+        let mut world = refused(on).await;
+        world.settings.limits.users.run.max = 0;
+        let enabled =
+            |now| move |user: &mut graph_simulator::User| user.account_enabled = Some(now);
+        world.follow(|tenant| tenant.update_user(id("cem"), enabled(false))).await;
+        world.follow(|tenant| tenant.remove_member(id("crowd"), id("cem"))).await;
+        world.follow(|tenant| tenant.update_user(id("cem"), enabled(true))).await;
+        assert!(world.who("wiki").contains(&"cem".to_owned()), "{on:?}: readers gives it");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_link_counts_in_a_delta_run_as_well() {
+    for on in BOTH {
+        let mut world = World::new(on, company(STAFF)).await;
+        world.settings.limits = Limits { hold_gains: true, floor: 2, ..unlimited() };
+        world.registry(vec![entry("app", &["readers"], None)]);
+        world.run_agreed(Full).await;
+        world.run_agreed(Full).await;
+        world.registry(vec![entry("app", &["readers", "crowd"], None)]);
+        assert_eq!(world.run(Delta).await.outcome, Outcome::Held, "{on:?}");
+        assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}");
+        world.settings.limits.hold_gains = false;
+        world.approve_all().await;
+        let report = world.run(Delta).await;
+        assert_eq!((report.outcome, report.access.gained), (Outcome::Applied, 4), "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_people_make_gives_access_at_once() {
+    for on in BOTH {
+        let mut world = World::new(on, company(STAFF)).await;
+        world.settings.all_groups = false;
+        world.settings.all_users = false;
+        world.link("app", id("readers"));
+        world.run(Full).await;
+        world.run(Full).await;
+        world.settings.limits = Limits { hold_gains: true, floor: 2, ..unlimited() };
+        world.run(Delta).await;
+        world.link("app", id("crowd"));
+        world.run(Delta).await;
+        assert_eq!(world.who("app").len(), 6, "{on:?}");
+    }
+}

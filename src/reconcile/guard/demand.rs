@@ -77,6 +77,13 @@ pub fn approved_decisions(held: &Held) -> BTreeSet<Item> {
     approved.map(|(item, _)| item.clone()).collect()
 }
 
+/// Gifts that people refused: nothing is to be planned as if they were given.
+pub fn rejected_gifts(held: &Held) -> BTreeSet<Item> {
+    let rejected =
+        held.iter().filter(|(item, held)| item.is_gift() && held.answer == Answer::Rejected);
+    rejected.map(|(item, _)| item.clone()).collect()
+}
+
 impl Demand {
     /// Sorts what `plan`, made with consent to every removal, asks for.
     pub fn of(plan: &Plan, world: &World, held: &Held, limits: &Limits) -> Self {
@@ -165,9 +172,10 @@ impl Demand {
             }
             for (product, causes) in &change.lost {
                 let end = Item::User(change.user);
-                let by_end = causes.contains(&end);
                 let fresh = |item: &Item| self.fresh.contains(item);
                 let approved = |item: &Item| self.approved.contains_key(item);
+                // An end that is held ends nobody: what else takes it away counts.
+                let by_end = causes.contains(&end) && (fresh(&end) || approved(&end));
                 let open = causes.iter().filter(|item| !self.standing.contains(*item));
                 let asked = || open.clone().filter(|item| !matches!(item, Item::User(_)));
                 if open.clone().next().is_none() {

@@ -6,8 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::demand::{Demand, evidence};
-use super::{Context, Cost, Fate, NewItem, Trip, Verdict, limits, taken};
+use super::demand::Demand;
+use super::held::still_stands;
+use super::part::costs_of;
+use super::{Context, Held, Trip, Verdict, limits};
+use crate::directory::ObjectId;
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::world::World;
 
@@ -47,42 +50,25 @@ impl Verdict {
     }
 
     /// Holds what takes a product from somebody in `part`, the plan without what is held,
-    /// and took nothing in `whole`: what would have taken its place is held. Returns
-    /// whether there was any; planning must then be done once more.
-    pub fn hold_unreplaced(&mut self, whole: &Plan, part: &Plan, world: &World) -> bool {
-        let mut costs: BTreeMap<Item, Cost> = BTreeMap::new();
-        let lost: BTreeMap<_, _> =
-            whole.access.iter().map(|change| (change.user, &change.lost)).collect();
-        for change in &part.access {
-            for (product, causes) in &change.lost {
-                if lost.get(&change.user).is_some_and(|lost| lost.contains_key(product)) {
-                    continue;
-                }
-                for item in causes {
-                    let people = costs.entry(item.clone()).or_default().entry(product.clone());
-                    people.or_default().insert(change.user);
-                }
-            }
-        }
-        if costs.is_empty() {
-            return false;
-        }
-        let items: BTreeSet<Item> = costs.keys().cloned().collect();
-        let evidence = evidence(whole, &items);
-        for (item, cost) in costs {
-            self.allowed.remove(&item);
-            let mut known = evidence.get(&item).copied();
-            if let Some(release) = self.approved.remove(&item) {
-                known = release.evidence;
-                self.dropped.insert(item.clone(), Fate::Changed);
-            }
-            self.held.insert(item, NewItem { cost, evidence: known });
-        }
-        if !self.trips.contains(&Trip::Unreplaced) {
-            self.trips.push(Trip::Unreplaced);
-        }
-        let unasked = self.allowed.iter().filter(|item| !self.approved.contains_key(*item));
-        self.taken = taken(whole, &unasked.cloned().collect(), world);
-        true
+    /// and takes nothing in `given`, the same plan with the gifts that are held: they would
+    /// have taken its place. What people said yes to at that cost goes on. Returns whether
+    /// anything is held by it; planning must then be done once more.
+    pub fn hold_unreplaced(
+        &mut self,
+        (given, part): (&Plan, &Plan),
+        held: &Held,
+        world: &World,
+    ) -> bool {
+        let spared: BTreeMap<_, _> =
+            given.access.iter().map(|change| (change.user, &change.lost)).collect();
+        let unreplaced = |user: ObjectId, product: &String| {
+            !spared.get(&user).is_some_and(|lost| lost.contains_key(product))
+        };
+        let mut costs = costs_of(part, unreplaced);
+        costs.retain(|item, cost| {
+            let told = held.get(item).filter(|_| self.approved.contains_key(item));
+            !told.is_some_and(|known| still_stands(cost, &known.cost))
+        });
+        self.hold_back(part, world, costs, &[Trip::Unreplaced])
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn decide(
         let wanted = if users.row(*user).is_some() { closure.of(*user) } else { BTreeSet::new() };
         for group in stored.union(&wanted) {
             let made = match (stored.contains(group), wanted.contains(group)) {
-                (false, true) if draft.may_give(|| Item::Joining(*group, *user)) => true,
+                (false, true) if may_join(draft, *group, *user) => true,
                 // What is purged takes its memberships along; they gave nothing any more.
                 (true, false)
                     if users.is_purged(*user)
@@ -48,6 +48,13 @@ pub(super) fn decide(
             });
         }
     }
+}
+
+/// A group that nobody knew has no members yet who could be surprised by more: if people
+/// have linked it, that gives access at once.
+fn may_join(draft: &mut Draft<'_>, group: ObjectId, user: ObjectId) -> bool {
+    let known = draft.world.group_rows.get(&group).is_some_and(|row| row.state.is_some());
+    !known || draft.may_give(|| Item::Joining(group, user))
 }
 
 fn evidence(draft: &Draft<'_>, group: ObjectId, user: ObjectId) -> Evidence {

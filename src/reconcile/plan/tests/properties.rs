@@ -10,7 +10,7 @@ use super::script::id;
 use super::tenants::{Addresses, Event, Tenant, events, settled};
 use crate::directory::{MemberKind, ObjectId};
 use crate::reconcile::fold::{Admission, Part, Scope, fold};
-use crate::reconcile::guard::{NewItem, Verdict};
+use crate::reconcile::guard::{Held, NewItem, Verdict};
 use crate::reconcile::plan::{Consent, Item, Plan, lines, plan};
 use crate::reconcile::world::{GroupRow, MemberRead, Purge, Role, State, UserRow};
 
@@ -338,19 +338,20 @@ proptest! {
                 held: held.into_iter().map(|(item, _)| (item, NewItem::default())).collect(),
                 ..Verdict::default()
             };
-            let part = loop {
+            let (part, given) = loop {
                 let refused = verdict.refused();
-                let consent = Consent::only(&verdict.allowed).refusing(&refused);
-                let part = plan(&world, &platform.policy, consent);
-                if !verdict.hold_unreplaced(&whole, &part, &world) {
-                    break part;
+                let consent = Consent::only(&verdict.allowed);
+                let part = plan(&world, &platform.policy, consent.refusing(&refused));
+                let given = plan(&world, &platform.policy, consent);
+                if !verdict.hold_unreplaced((&given, &part), &Held::new(), &world) {
+                    break (part, given);
                 }
             };
             let Verdict { allowed, held, .. } = &verdict;
             let may = |item: &Item| if item.is_gift() { !held.contains_key(item) } else { allowed.contains(item) };
             prop_assert!(part.taken.iter().all(may));
             for change in &part.access {
-                let told = whole.access.iter().find(|other| other.user == change.user);
+                let told = given.access.iter().find(|other| other.user == change.user);
                 for product in change.lost.keys() {
                     let meant = told.is_some_and(|told| told.lost.contains_key(product));
                     prop_assert!(meant, "{:?} loses {}", change.user, product);
