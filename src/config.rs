@@ -8,6 +8,7 @@ mod cron;
 mod database;
 mod identity;
 mod layers;
+mod postgres;
 mod problem;
 mod reader;
 mod secret;

@@ -72,6 +72,7 @@ fn one_bad_value_one_clear_sentence() {
         ("IDENTITY__TENANT_ID", "", "is not set, but the daemon serves one tenant"),
         ("IDENTITY__KIND", "managed_identity", ""),
         ("DATABASE__URL", "mysql://root:hunter2@db/x", "names no database that is supported"),
+        ("DATABASE__URL", "sqlite://", "names no database that is supported"),
         ("DATABASE__URL_FILE", "/nowhere/hunter2", "cannot be read: entity not found"),
         ("REGISTRY__FILE", "/nowhere", "/nowhere is not a file"),
     ] {
@@ -83,6 +84,56 @@ fn one_bad_value_one_clear_sentence() {
                 assert!(text.contains("DIRSYNC__") || text.contains("(default)"), "{text}");
                 assert!(!text.contains("hunter2"), "{text}");
             }
+        }
+    }
+}
+
+/// libpq quotes what it does not understand, so it must never be asked.
+#[test]
+fn a_database_url_that_libpq_would_quote_is_refused_without_a_piece_of_it() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("url");
+    for (url, expected) in [
+        ("postgres://u:hunter2%zz@127.0.0.1:1/db", "holds a %"),
+        ("postgres://u:hunter2%@127.0.0.1:1/db", "holds a %"),
+        ("postgres://u:hunter2%00@127.0.0.1:1/db", "holds a %"),
+        ("postgres://u:hunter@ter2@127.0.0.1:1/db", "more than one @"),
+        ("postgres://u:hunter/2@127.0.0.1:1/db", "port"),
+        ("postgres://u:2/hunter@127.0.0.1:1/db", "in the database's name"),
+        ("postgres://u:hunter?2@127.0.0.1:1/db", "port"),
+        ("postgres://u:2?hunter=2@127.0.0.1:1/db", "that libpq does not know"),
+        ("postgres://u:hunter 2@127.0.0.1:1/db", "white space"),
+        ("postgres://u:hunter\t2@127.0.0.1:1/db", "white space"),
+        ("postgres://u:hunter2@[::1/db", "does not enclose"),
+        ("postgres://u:hunter2@[]:1/db", "does not enclose"),
+        ("postgres://u:hunter2@[::1]hunter/db", "does not enclose"),
+        ("postgres://u@127.0.0.1:0/db?password=hunter2", "port"),
+        ("postgres://u:hunter2@127.0.0.1:65536/db", "port"),
+        ("postgres://u:hunter2@127.0.0.1:+1/db", "port"),
+        ("postgres://u@127.0.0.1:1/db?passwordhunter2", "of the form name=value"),
+        ("postgres://u@127.0.0.1:1/db?password=hunter=2", "of the form name=value"),
+        ("postgres://u@127.0.0.1:1/db?a=hunter2", "that libpq does not know"),
+        ("postgres://u@127.0.0.1:1/db?port=hunter2", "port"),
+        ("postgres://u:hunter2@127.0.0.1:1/db?sslmode=hunter2", "has an sslmode"),
+        ("postgres://u:hunter2@127.0.0.1:1/db?ssl=hunter2", "has an ssl"),
+        ("postgres://u:hunter2@127.0.0.1:1/db?connect_timeout=hunter2", "not a whole number"),
+    ] {
+        fs::write(&file, url).expect("a file");
+        let by_file = file.to_str().expect("UTF-8");
+        for (name, key, value) in
+            [("DATABASE__URL", "url", url), ("DATABASE__URL_FILE", "url_file", by_file)]
+        {
+            // It is told among all others.
+            let environment = environment(&[(name, value), ("GRAPH__PAGE_SIZE", "0")]);
+            let sources = Sources { file: None, environment };
+            let problems = Config::load(&sources).expect_err(url);
+            let text = format!("{problems} {problems:?}");
+            let source = format!("database.{key} (DIRSYNC__{name}): ");
+            assert!(text.contains(&source) && text.contains(expected), "{url}: {text}");
+            assert!(text.contains("%2F") && text.contains("graph.page_size"), "{text}");
+            assert!(!text.contains("hunter") && !text.contains("ter2"), "{text}");
+            let alone = Config::load_database(&sources).expect_err(url).to_string();
+            assert!(alone.contains(&source) && !alone.contains("hunter"), "{alone}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::layers::Sources;
+use super::postgres;
 use super::problem::Fault;
 use super::reader::Reader;
 use super::secret::Secret;
@@ -65,18 +66,11 @@ fn url(from: &mut Reader, sources: &Sources, warnings: &mut Vec<String>) -> Secr
             Secret::Value(from.require("database.url", given, "the tables must live somewhere"))
         }
     };
-    let known = ["postgres://", "postgresql://", "sqlite://"];
-    let is_known =
-        |url: SecretString| known.iter().any(|scheme| url.expose_secret().starts_with(scheme));
     // A file that cannot be read was already complained about.
-    if !from.is_bad(key) && !secret.read().is_ok_and(is_known) {
-        from.complain(
-            key,
-            Fault::new(
-                "names no database that is supported",
-                "use postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH",
-            ),
-        );
+    if let Some(fault) = secret.read().ok().and_then(|url| fault(url.expose_secret()))
+        && !from.is_bad(key)
+    {
+        from.complain(key, fault);
     }
     if let Ok(url) = secret.read() {
         let mode = sources.variable("PGSSLMODE");
@@ -86,4 +80,18 @@ fn url(from: &mut Reader, sources: &Sources, warnings: &mut Vec<String>) -> Secr
         }
     }
     secret
+}
+
+/// Why a URL cannot work. Shows nothing of it.
+fn fault(url: &str) -> Option<Fault> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return postgres::fault(url);
+    }
+    match url.strip_prefix("sqlite://") {
+        Some("") | None => Some(Fault::new(
+            "names no database that is supported",
+            "use postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH",
+        )),
+        Some(_) => None,
+    }
 }

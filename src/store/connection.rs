@@ -174,7 +174,7 @@ impl Manager {
 
     fn dial_within(&self, unheard: Duration, keepalives: Keepalives) -> ConnectionResult<Conn> {
         let url = self.bounded(unheard, keepalives);
-        PgConnection::establish(&url).map(Conn::Postgres)
+        PgConnection::establish(&url).map(Conn::Postgres).map_err(without_the_url)
     }
 
     /// The URL with bounds on waiting for a server that does not answer: libpq has
@@ -232,9 +232,95 @@ impl Conn {
     }
 }
 
+/// How libpq begins what it says about a server that it tried to reach, and about an
+/// `sslmode` that it knows.
+const TRIED: [&str; 3] =
+    ["connection to server ", "could not translate host name ", "weak sslmode "];
+/// What it says of a number of the URL, at whatever time.
+const QUOTING: &str = "invalid integer value ";
+
+/// libpq quotes pieces of a URL that it does not understand, and so of the password.
+/// What it says before it tried to connect is replaced.
+fn without_the_url(error: ConnectionError) -> ConnectionError {
+    let may_be_told = match &error {
+        ConnectionError::BadConnection(words) => {
+            // A host with an @ in it is the rest of a password.
+            let is_rest = words.starts_with(TRIED[1]) && words.contains('@');
+            TRIED.iter().any(|begin| words.starts_with(begin))
+                && !is_rest
+                && !words.contains(QUOTING)
+        }
+        ConnectionError::CouldntSetupConfiguration(_) => true,
+        _ => false,
+    };
+    if may_be_told {
+        return error;
+    }
+    ConnectionError::BadConnection(
+        "libpq does not take database.url as it is: look at its parts and parameters, and encode / : % @ # ? and spaces in the password"
+            .to_owned(),
+    )
+}
+
 /// Why a connection cannot be had, in the database's own words.
 pub(super) fn explain(settings: &Settings) -> Option<Box<dyn std::error::Error + Send + Sync>> {
     let manager = Manager::new(settings).ok()?;
     let error = manager.open().err()?;
     Some(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(url: &str) -> Settings {
+        Settings {
+            url: SecretString::from(url),
+            pool_size: 1,
+            connect_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(2),
+            lock_timeout: Duration::from_secs(2),
+        }
+    }
+
+    #[test]
+    fn what_libpq_quotes_of_a_url_is_never_told() {
+        for url in [
+            "postgres://u:hunter2%zz@127.0.0.1:1/db",
+            "postgres://u:hunter2%00@127.0.0.1:1/db",
+            "postgres://u:hunter@ter2@127.0.0.1:1/db",
+            "postgres://u:hunter/2@127.0.0.1:1/db",
+            "postgres://u:hunter 2@127.0.0.1:1/db",
+            "postgres://u:hunter2\0@127.0.0.1:1/db",
+            "postgres://u:hunter2@[::1/db",
+            "postgres://u@127.0.0.1:1/db?passwordhunter2",
+            "postgres://u@127.0.0.1:1/db?hunter2=1",
+            "postgres://u@127.0.0.1:1/db?password=hunter=2",
+            "postgres://u:hunter2@127.0.0.1:1/db?sslmode=hunter2",
+            "postgres://u:hunter2@127.0.0.1:1/db?connect_timeout=hunter2",
+            "postgres://u:hunter2@127.0.0.1:1/db?tcp_user_timeout=hunter2",
+            "postgres://u:hunter2@127.0.0.1:1/db?channel_binding=hunter2",
+        ] {
+            let cause = explain(&settings(url)).expect("no connection");
+            let bytes = format!("{:?}", "hunter".as_bytes());
+            let error = Error::of_connection(cause);
+            let source = std::error::Error::source(&error).expect("a cause");
+            let text = format!("{error} {error:?} {source} {source:?}");
+            assert!(!text.contains("hunter") && !text.contains("ter2"), "{url}: {text}");
+            assert!(!text.contains(bytes.trim_matches(['[', ']'])), "{url}: {text}");
+            assert!(text.contains("look at its parts"), "{url}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_it_says_of_a_server_is_told() {
+        for (url, words) in [
+            ("postgres://u:hunter2@127.0.0.1:1/db", "Connection refused"),
+            ("postgres://u:hunter2@nobody.invalid/db", "could not translate host name"),
+            ("postgres://u:hunter2@h/db?sslmode=allow&sslrootcert=system", "weak sslmode"),
+        ] {
+            let cause = explain(&settings(url)).expect("no connection").to_string();
+            assert!(cause.contains(words) && !cause.contains("hunter"), "{cause}");
+        }
+    }
 }
