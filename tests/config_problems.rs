@@ -139,6 +139,14 @@ fn a_database_url_that_libpq_would_quote_is_refused_without_a_piece_of_it() {
 }
 
 #[test]
+fn a_database_in_memory_is_refused_with_the_reason() {
+    for url in ["sqlite://:memory:", "sqlite://file::memory:", "sqlite://file:a?mode=memory"] {
+        let text = load(&[("DATABASE__URL", url)]).expect_err(url);
+        assert!(text.contains("a database in memory") && text.contains("name a file"), "{text}");
+    }
+}
+
+#[test]
 fn each_kind_of_credential_names_what_it_lacks() {
     for (kind, missing) in [
         ("client_secret", &["identity.client_id", "identity.client_secret_file"][..]),

@@ -92,6 +92,12 @@ fn fault(url: &str) -> Option<Fault> {
             "names no database that is supported",
             "use postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH",
         )),
+        Some(path) if path.contains(":memory:") || path.contains("mode=memory") => {
+            Some(Fault::new(
+                "names a database in memory, of which each connection would get one of its own, gone with it",
+                "name a file: sqlite://PATH",
+            ))
+        }
         Some(_) => None,
     }
 }
