@@ -175,12 +175,14 @@ impl Client {
 /// What a rejection means at its place in the chain (1.7 of the facts): the same code says
 /// "lost" of a stored link, "begin again" of a page link, and "our mistake" of a first call.
 fn judge(error: Error, chain: Chain, pages_before: u32) -> Error {
-    let (Error::Rejected(rejection) | Error::NotFound(rejection)) = error else {
+    let (Error::Rejected(rejection) | Error::NotFound(rejection) | Error::Forbidden(rejection)) =
+        error
+    else {
         return error;
     };
     let stored = chain == Chain::StoredRound;
-    if stored && rejection.is_reset() || stored && pages_before == 0 && rejection.is_expired_page()
-    {
+    let first = pages_before == 0;
+    if stored && (rejection.is_reset() || first && rejection.is_not_understood()) {
         return Error::CursorLost(rejection);
     }
     let on_page_link = pages_before > 0 || chain == Chain::Rest;
@@ -223,10 +225,20 @@ mod tests {
             (400, "Directory_ExpiredPageToken", List, 2, "page_expired"),
             (400, "Directory_ExpiredPageToken", Rest, 0, "page_expired"),
             (410, "", FirstRound, 1, "page_expired"),
-            (404, "", StoredRound, 0, "not_found"),
-            (400, "Request_BadRequest", StoredRound, 0, "rejected"),
-            (400, "", StoredRound, 0, "rejected"),
+            (404, "", StoredRound, 0, "cursor_lost"),
+            (400, "Request_BadRequest", StoredRound, 0, "cursor_lost"),
+            (400, "", StoredRound, 0, "cursor_lost"),
+            (409, "resyncRequired", StoredRound, 0, "cursor_lost"),
+            (412, "resyncApplyDifferences", StoredRound, 2, "cursor_lost"),
+            (403, "syncStateNotFound", StoredRound, 0, "cursor_lost"),
+            (403, "syncStateNotFound", FirstRound, 0, "forbidden"),
+            (404, "", StoredRound, 1, "not_found"),
+            (400, "Request_BadRequest", StoredRound, 1, "rejected"),
+            (404, "", FirstRound, 0, "not_found"),
+            (400, "", FirstRound, 0, "rejected"),
+            (409, "", StoredRound, 0, "rejected"),
             (403, "Authorization_RequestDenied", StoredRound, 0, "forbidden"),
+            (401, "syncStateNotFound", StoredRound, 0, "unauthorized"),
         ];
         for (status, code, chain, pages, expected) in table {
             assert_eq!(

@@ -144,6 +144,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it may be due to the link that was followed, so that reading from nothing can
+    /// help: neither the identity, a permission, a throttle, the network nor a setting.
+    pub const fn is_of_the_link(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound(_)
+                | Self::Rejected(_)
+                | Self::CursorLost(_)
+                | Self::PageExpired(_)
+                | Self::Malformed { .. }
+                | Self::Incomplete { .. }
+                | Self::TooLarge { .. }
+                | Self::Endless { .. }
+                | Self::Link { .. }
+        )
+    }
+
     pub(super) fn settings(key: &'static str, reason: impl Into<String>) -> Self {
         Self::Settings { key, reason: reason.into() }
     }
@@ -246,16 +263,21 @@ impl Rejection {
     }
 
     /// Whether a link that was stored, or is being followed, is dead for good: any 410, and
-    /// 400 or 404 with the codes for a lost state (1.7 of the facts).
+    /// any refusal with the codes for a lost state (1.7 of the facts), whatever its status.
     pub(super) fn is_reset(&self) -> bool {
-        self.status == 410
-            || (self.status == 400 || self.status == 404)
-                && self.has(&[
-                    "syncStateNotFound",
-                    "resyncRequired",
-                    "resyncApplyDifferences",
-                    "resyncUploadDifferences",
-                ])
+        const LOST: [&str; 4] = [
+            "syncStateNotFound",
+            "resyncRequired",
+            "resyncApplyDifferences",
+            "resyncUploadDifferences",
+        ];
+        self.status == 410 || (400..500).contains(&self.status) && self.has(&LOST)
+    }
+
+    /// Whether a link that was stored is not understood: a 400 or 404, with any code, none,
+    /// or no JSON at all. Graph made the link; that it is not of use is all there is to know.
+    pub(super) const fn is_not_understood(&self) -> bool {
+        matches!(self.status, 400 | 404)
     }
 
     /// Whether a page link is dead while the delta link it came from may be good.

@@ -48,6 +48,8 @@ fn origin(url: &Url) -> String {
 pub(super) struct Root {
     origin: String,
     base: String,
+    /// The path under which everything of this version lies.
+    path: String,
 }
 
 impl Root {
@@ -55,7 +57,13 @@ impl Root {
         check_base("graph.endpoint", endpoint)?;
         let base = endpoint.as_str().trim_end_matches('/');
         let base = base.strip_suffix(VERSION).unwrap_or(base).trim_end_matches('/');
-        Ok(Self { origin: origin(endpoint), base: format!("{base}/{VERSION}") })
+        let root = endpoint.path().trim_end_matches('/');
+        let root = root.strip_suffix(VERSION).unwrap_or(root).trim_end_matches('/');
+        Ok(Self {
+            origin: origin(endpoint),
+            base: format!("{base}/{VERSION}"),
+            path: format!("{root}/{VERSION}/"),
+        })
     }
 
     /// The scope that tokens for this Graph need.
@@ -87,6 +95,10 @@ impl Root {
                 "it leads to {found} instead of {} (graph.endpoint)",
                 self.origin
             ));
+        }
+        // Another version tells other things of the same objects.
+        if !url.path().starts_with(&self.path) {
+            return refuse(format!("it leads out of {} (graph.endpoint)", self.path));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return refuse("it carries a user name".to_owned());
@@ -172,11 +184,28 @@ mod tests {
             ("https://graph.microsoft.com@evil.example/v1.0/users", false),
             ("https://user:pw@graph.microsoft.com/v1.0/users", false),
             ("//graph.microsoft.com/v1.0/users", false),
+            ("https://graph.microsoft.com/beta/users/delta?$deltatoken=x", false),
+            ("https://graph.microsoft.com/v1.01/users", false),
+            ("https://graph.microsoft.com/v1.0", false),
+            ("https://graph.microsoft.com/v1.0/../beta/users", false),
+            ("https://graph.microsoft.com/x/v1.0/users", false),
             ("/v1.0/users", false),
             ("", false),
         ];
         for (link, good) in table {
             assert_eq!(root().follow(Endpoint::Users, link).is_ok(), good, "{link}");
+        }
+    }
+
+    #[test]
+    fn a_root_below_a_path_takes_links_below_it() {
+        for endpoint in ["https://h/graph", "https://h/graph/v1.0/"] {
+            let root = Root::new(&Url::parse(endpoint).expect("a URL")).expect("good");
+            for (link, good) in
+                [("https://h/graph/v1.0/users", true), ("https://h/v1.0/users", false)]
+            {
+                assert_eq!(root.follow(Endpoint::Users, link).is_ok(), good, "{endpoint} {link}");
+            }
         }
     }
 

@@ -182,6 +182,8 @@ labels! {
         Refused = "refused",
         /// Graph does not know the delta link (404).
         Unknown = "unknown",
+        /// Following the stored links failed in a way that may be due to them.
+        Unusable = "unusable",
         /// This version asks Graph for something else than the one that took the link.
         QueryChanged = "query_changed",
         /// Scope, switches or admin groups were configured anew.

@@ -144,6 +144,60 @@ async fn trap_11_a_lost_link_is_known_in_every_disguise() {
     assert!(matches!(bench.directory.users_round(&from.users).await, Err(Error::CursorLost(_))));
 }
 
+/// Of the first request of a stored link: later ones, and links of our own making, may fail
+/// for other reasons.
+#[tokio::test]
+async fn a_stored_link_that_is_not_understood_is_lost() {
+    let bench = Bench::new(tenant_of(1).0);
+    let from = bench.directory.latest().await.expect("links");
+    let code = |code: &str| FaultBody::Error(code.to_owned());
+    for (status, body, expected) in [
+        (409, code("resyncRequired"), "cursor_lost"),
+        (412, code("resyncApplyDifferences"), "cursor_lost"),
+        (403, code("SyncStateNotFound"), "cursor_lost"),
+        (400, code(""), "cursor_lost"),
+        (404, code(""), "cursor_lost"),
+        (400, code("BadRequest"), "cursor_lost"),
+        (404, code("Request_ResourceNotFound"), "cursor_lost"),
+        (400, FaultBody::Empty, "cursor_lost"),
+        (404, FaultBody::Html("<h1>not found</h1>".to_owned()), "cursor_lost"),
+        (400, FaultBody::Json(json!(["what?"])), "cursor_lost"),
+        (409, code("conflict"), "rejected"),
+        (403, code("Authorization_RequestDenied"), "forbidden"),
+        (401, code("syncStateNotFound"), "unauthorized"),
+    ] {
+        let told = format!("{status} {body:?}");
+        let effect = Effect::Status { status, headers: Vec::new(), body };
+        bench.simulator.inject(Fault::on("deltatoken", effect));
+        let errors = [
+            bench.directory.users_round(&from.users).await.expect_err(&told),
+            bench.directory.groups_round(&from.groups).await.expect_err(&told),
+        ];
+        assert_eq!(errors.map(|error| error.kind()), [expected; 2], "{told}");
+        assert!(
+            bench.directory.latest().await.is_err_and(|error| error.kind() != "cursor_lost"),
+            "{told}"
+        );
+        bench.simulator.clear_faults();
+    }
+}
+
+/// A link into another version must not be stored: no later run could use it.
+#[tokio::test]
+async fn a_link_into_another_version_is_refused() {
+    let bench = Bench::new(Tenant::new());
+    let beta = format!("{}/beta/users/delta?$deltatoken=secret", bench.simulator.url());
+    bench.answer("users/delta", json!({"@odata.deltaLink": beta, "value": []}));
+    let stored = DeltaLink::new(format!("{}/users/delta?$deltatoken=x", bench.root()));
+    for from in [stored, DeltaLink::new(beta)] {
+        let error = bench.directory.users_round(&from).await.expect_err("refused");
+        let told = error.to_string();
+        assert!(matches!(error, Error::Link { .. }) && told.contains("out of /v1.0/"), "{told}");
+        assert!(!told.contains("secret") && !told.contains("beta"), "{told}");
+    }
+    assert_eq!(bench.requests_to("/beta/"), 0);
+}
+
 fn status_without_body(status: u16) -> Effect {
     Effect::Status { status, headers: Vec::new(), body: FaultBody::Empty }
 }

@@ -2,7 +2,7 @@
 //! when Graph has forgotten it.
 
 use crate::prelude::*;
-use graph_simulator::{Effect, Expiry, Fault};
+use graph_simulator::{Effect, Expiry, Fault, FaultBody};
 use nexus_dirsync::reconcile::report::CursorReset;
 use nexus_dirsync::store;
 use nexus_dirsync::sync::Error;
@@ -82,6 +82,92 @@ async fn a_lost_token_becomes_a_full_read_that_finds_who_left_meanwhile() {
             assert_eq!(world.who("app"), ["cem"], "{on:?} {how:?}");
             world.assert_rests().await;
             world.assert_equals_tenant().await;
+        }
+    }
+}
+
+fn status(status: u16, body: FaultBody) -> Effect {
+    Effect::Status { status, headers: Vec::new(), body }
+}
+
+/// One bad link must not stop every later run. Whatever a full run meets on the stored links
+/// that may be due to them, it gives them up and starts from nothing.
+#[tokio::test]
+async fn a_full_run_gives_up_stored_links_that_cannot_be_followed() {
+    let code = |code: &str| FaultBody::Error(code.to_owned());
+    let json = |text: &str| FaultBody::Json(serde_json::from_str(text).unwrap());
+    let ways = [
+        (status(409, code("resyncRequired")), CursorReset::Refused),
+        (status(404, FaultBody::Html("<p>?</p>".to_owned())), CursorReset::Unknown),
+        (status(400, FaultBody::Empty), CursorReset::Refused),
+        (status(409, code("conflict")), CursorReset::Unusable),
+        (status(414, FaultBody::Empty), CursorReset::Unusable),
+        (status(501, FaultBody::Empty), CursorReset::Unusable),
+        (status(200, json("[]")), CursorReset::Unusable),
+        (Effect::MissingValue, CursorReset::Unusable),
+        (Effect::TruncatedJson, CursorReset::Unusable),
+        (Effect::RepeatPage, CursorReset::Unusable),
+        (Effect::RedirectLink("http://127.0.0.1:9".to_owned()), CursorReset::Unusable),
+    ];
+    for on in BOTH {
+        let world = team(on).await;
+        for (nr, (effect, reason)) in ways.iter().enumerate() {
+            let stored = stored_token(&world);
+            world.edit(|tenant| hire(tenant, &format!("new{nr}"), "readers"));
+            world.simulator.inject(Fault::on(&stored, effect.clone()));
+            let report = world.run(Full).await;
+            assert_eq!((report.mode, report.reset), (Full, Some(*reason)), "{on:?} {effect:?}");
+            world.simulator.clear_faults();
+            assert_ne!(stored_token(&world), stored, "{on:?} {effect:?}");
+            assert_eq!(world.run(Delta).await.reset, None, "{on:?} {effect:?}");
+        }
+        world.assert_rests().await;
+        world.assert_equals_tenant().await;
+    }
+}
+
+/// The stored link to the users, from the stream's name on.
+fn stored_token(world: &World) -> String {
+    let links = world.lines("users_link", "dirsync_cursors");
+    let (_, token) = links[0].split_once("/users/").unwrap();
+    token.to_owned()
+}
+
+/// What has nothing to do with the links keeps them for the next run.
+#[tokio::test]
+async fn stored_links_outlive_what_is_not_their_fault() {
+    let code = |code: &str| FaultBody::Error(code.to_owned());
+    for on in BOTH {
+        let world = team(on).await;
+        for (effect, modes) in [
+            (status(403, code("Authorization_RequestDenied")), &[Delta, Full][..]),
+            (Effect::Unauthorized, &[Delta, Full]),
+            (status(409, code("conflict")), &[Delta]),
+        ] {
+            for mode in modes {
+                let before = world.database.dump();
+                world.simulator.inject(Fault::on("users/delta", effect.clone()));
+                world.try_run(*mode).await.unwrap_err();
+                world.simulator.clear_faults();
+                assert!(world.database.dump() == before, "{on:?} {mode} {effect:?}");
+            }
+        }
+        assert_eq!(world.run(Delta).await.reset, None, "{on:?}");
+    }
+}
+
+/// Older versions stored what this one never follows.
+#[tokio::test]
+async fn a_stored_link_out_of_the_endpoint_becomes_a_full_read() {
+    for on in BOTH {
+        for mode in [Delta, Full] {
+            let world = team(on).await;
+            world.sql(
+                "UPDATE dirsync_cursors SET users_link = replace(users_link, '/v1.0/', '/beta/')",
+            );
+            let report = world.run(mode).await;
+            assert_eq!((report.mode, report.reset), (Full, Some(CursorReset::Unusable)), "{on:?}");
+            assert_eq!(world.run(Delta).await.reset, None, "{on:?}");
         }
     }
 }

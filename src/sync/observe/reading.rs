@@ -115,14 +115,7 @@ impl<'s> Reader<'s> {
                     cursor = Some(next);
                 }
                 // The same run starts again from nothing: what is gone is found by id.
-                Err(graph::Error::CursorLost(rejection)) => {
-                    lost = Some(match rejection.status {
-                        410 => CursorReset::Expired,
-                        404 => CursorReset::Unknown,
-                        _ => CursorReset::Refused,
-                    });
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => lost = Some(given_up(mode, error)?),
             }
         }
         let cursor = match cursor {
@@ -355,6 +348,28 @@ impl Stream {
 
 fn present<T>(objects: BTreeMap<ObjectId, T>) -> BTreeMap<ObjectId, Seen<T>> {
     objects.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect()
+}
+
+/// Why the stored links are given up after such an error, or the error if they are not.
+///
+/// A full run needs no links, so whatever may be due to them ends there; else one bad link
+/// would fail every later run. A link that leads elsewhere never will be followed.
+fn given_up(mode: Mode, error: graph::Error) -> Result<CursorReset, graph::Error> {
+    let reset = match &error {
+        graph::Error::CursorLost(rejection) => match rejection.status {
+            410 => CursorReset::Expired,
+            404 => CursorReset::Unknown,
+            _ => CursorReset::Refused,
+        },
+        graph::Error::Link { .. } => CursorReset::Unusable,
+        error if mode == Mode::Full && error.is_of_the_link() => CursorReset::Unusable,
+        _ => return Err(error),
+    };
+    tracing::warn!(
+        reason = reset.label(),
+        "the stored delta links are of no use, so everything is read: {error}"
+    );
+    Ok(reset)
 }
 
 /// The deleted container is a help, not a need: without the right to look into it, who
