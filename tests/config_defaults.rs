@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use nexus_dirsync::config::{Config, Origin, Sources};
 
@@ -59,6 +61,42 @@ fn every_documented_key_can_be_set_by_the_environment_and_is_read() {
         let blamed: BTreeSet<_> = problems.0.iter().map(|problem| problem.origin.clone()).collect();
         assert!(blamed.contains(&Origin::Variable(variable.clone())), "{variable}: {problems}");
     }
+}
+
+/// A remedy that names a key which does not exist sends people looking for it.
+#[test]
+fn every_key_that_an_error_names_exists() {
+    let known = documented();
+    let sections: BTreeSet<&str> =
+        known.keys().filter_map(|key| Some(key.split_once('.')?.0)).collect();
+    let mut named = 0;
+    for path in error_modules(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
+        let text = fs::read_to_string(&path).expect("a file");
+        let is_of_a_key = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+        let words = text.split(|c| !is_of_a_key(c)).map(|word| word.trim_matches('.'));
+        for word in words {
+            let section = word.split_once('.').map(|(section, _)| section);
+            if section.is_some_and(|section| sections.contains(section)) {
+                assert!(known.contains_key(word), "{} names {word}", path.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 10, "only {named} keys were found");
+}
+
+/// Every `error.rs` below a folder.
+fn error_modules(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let found = paths.flat_map(|path| {
+        if path.is_dir() {
+            error_modules(&path)
+        } else {
+            Some(path).filter(|path| path.ends_with("error.rs")).into_iter().collect()
+        }
+    });
+    found.collect()
 }
 
 /// A comment that does not stand directly above its key documents nothing.

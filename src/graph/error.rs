@@ -44,7 +44,7 @@ pub enum Error {
     },
     /// Graph refused a token that had just been renewed (401).
     #[error(
-        "{0}: the access token is refused even when new; check identity.tenant_id, identity.scope and that the application still exists"
+        "{0}: the access token is refused even when new; check identity.tenant_id, graph.endpoint (tokens are asked for its host) and that the application still exists"
     )]
     Unauthorized(Rejection),
     /// The application lacks a permission (403): never a reason to conclude that something is gone.
@@ -63,7 +63,7 @@ pub enum Error {
     CursorLost(Rejection),
     /// Page links expired while being followed, more often than allowed.
     #[error(
-        "{0}: page links expired while reading; read with less load, or raise graph.restarts_max"
+        "{0}: page links expired while reading, although it was begun again; read at a quieter hour (schedule.full), or with fewer requests at once (graph.concurrency)"
     )]
     PageExpired(Rejection),
     /// Graph kept answering that it cannot serve the request now.

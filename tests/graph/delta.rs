@@ -220,7 +220,7 @@ async fn trap_17_an_expired_page_begins_the_round_again() {
     bench.simulator.inject(Fault::on("skiptoken", Effect::ExpiredPageToken));
     let error = bench.directory.users_round(&from.users).await.expect_err("never ends");
     assert!(matches!(&error, Error::PageExpired(_)), "{error}");
-    assert!(error.to_string().contains("graph.restarts_max"));
+    assert!(error.to_string().contains("graph.concurrency"));
 }
 
 #[tokio::test]
