@@ -56,6 +56,9 @@ fn one_bad_value_one_clear_sentence() {
         ("SCHEDULE__DELTA", "* * *", "is not a cron expression"),
         ("SCHEDULE__DELTA", "0 0 31 2 *", "names a date that never comes"),
         ("SCHEDULE__DELTA", "", "is empty"),
+        ("SCHEDULE__DELTA", "0 */5 * * * *", ""),
+        ("SCHEDULE__FULL", "0 0 3 * * * 2020", "it has 7 fields; use five fields such as"),
+        ("SCHEDULE__FULL", "0 0 3 * * * *", "it has 7 fields"),
         (
             "SCHEDULE__TIME_ZONE",
             "CEST",

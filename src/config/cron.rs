@@ -15,6 +15,9 @@ use super::problem::Fault;
 /// No change of clocks moves them further than this.
 const CHANGE_MAX: TimeDelta = TimeDelta::hours(3);
 
+/// Seconds, minutes, hours, days, months and days of the week.
+const FIELDS_MAX: usize = 6;
+
 /// A cron expression that is due again and again.
 #[derive(Clone)]
 pub struct Cron {
@@ -36,6 +39,11 @@ pub enum CronError {
 impl Cron {
     /// Understands five fields, or six with the seconds first.
     pub fn parse(text: &str) -> Result<Self, CronError> {
+        // The parser would take a seventh as the year, and a year may be over.
+        let fields = text.split_whitespace().count();
+        if fields > FIELDS_MAX {
+            return Err(CronError::Malformed(format!("it has {fields} fields")));
+        }
         let parser = CronParser::builder().seconds(Seconds::Optional).build();
         let parsed = parser.parse(text).map_err(|error| CronError::Malformed(error.to_string()))?;
         let cron = Self { text: text.to_owned(), parsed };
