@@ -299,6 +299,9 @@ impl Context {
     /// The database of the configuration, for commands that need nothing else of it: whoever
     /// migrates or audits need not hold a credential for Graph. Problems are told likewise.
     pub fn store(&self) -> Result<Store, Exit> {
+        for warning in self.sources.unread() {
+            eprintln!("warning: {warning}");
+        }
         let database = Config::load_database(&self.sources).map_err(|problems| {
             eprintln!("{problems}");
             Exit::Usage

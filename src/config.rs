@@ -82,7 +82,7 @@ impl Config {
 
     fn read(sources: &Sources) -> (Self, Reader) {
         let mut from = Reader::new(Layers::collect(sources));
-        let mut warnings = Vec::new();
+        let mut warnings = sources.unread();
         let config = Self {
             database: Database::read(&mut from, sources, &mut warnings),
             graph: Graph::read(&mut from),

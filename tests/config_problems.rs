@@ -295,6 +295,32 @@ fn secrets_in_a_public_configuration_file_are_warned_about() {
     assert_eq!(load(), [""; 0]);
 }
 
+/// A mistyped prefix must not leave a default in force without a word.
+#[test]
+fn a_variable_that_is_not_read_is_warned_about_without_its_value() {
+    for (name, expected) in [
+        ("DIRSYNC_DATABASE_URL", Some("DIRSYNC__DATABASE__URL")),
+        ("DIRSYNC_DATABASE__URL", Some("DIRSYNC__DATABASE__URL")),
+        ("DIRSYNC_IDENTITY_CLIENT_SECRET", Some("DIRSYNC__IDENTITY__CLIENT_SECRET")),
+        ("DIRSYNC_SEED", Some("DIRSYNC__SECTION__KEY")),
+        ("DIRSYNC_CONFIG", None),
+        ("DIRSYNC__GRAPH__PAGE_SIZE", None),
+        ("DIRSYNC_SERVICE_HOST", None),
+        ("DIRSYNC_HTTP_PORT_8080_TCP_ADDR", None),
+        ("DIRSYNC_PORT", None),
+        ("PGSSLMODE", None),
+    ] {
+        let mut environment = environment(&[]);
+        environment.insert(name.to_owned(), OsString::from("5"));
+        let sources = Sources { file: None, environment };
+        let warnings = Config::load(&sources).expect("good").warnings;
+        assert_eq!(warnings, sources.unread(), "{name}");
+        let told = expected
+            .map(|meant| format!("{name} is not read, so it sets nothing; did you mean {meant}?"));
+        assert_eq!(warnings, told.into_iter().collect::<Vec<_>>(), "{name}");
+    }
+}
+
 #[test]
 fn workload_identity_takes_what_kubernetes_injects() {
     let folder = TempDir::new().expect("a folder");

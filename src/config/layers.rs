@@ -15,6 +15,10 @@ use super::problem::{Origin, Problem};
 
 /// The prefix of every variable that sets a key.
 const PREFIX: &str = "DIRSYNC__";
+/// What every variable that is meant for the daemon begins with.
+const NAME: &str = "DIRSYNC_";
+/// Names the configuration file.
+const FILE_VARIABLE: &str = "DIRSYNC_CONFIG";
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// What a configuration is made from, so that it can be loaded again.
@@ -22,7 +26,7 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub struct Sources {
     /// The file to read, if one was named.
     pub file: Option<PathBuf>,
-    /// The environment: `DIRSYNC__*`, the `AZURE_*` of workload identity, and the
+    /// The environment: `DIRSYNC_*`, the `AZURE_*` of workload identity, and the
     /// `PGSSLMODE` that libpq reads by itself.
     pub environment: BTreeMap<String, OsString>,
 }
@@ -33,11 +37,26 @@ impl Sources {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| {
-                name.starts_with(PREFIX) || name.starts_with("AZURE_") || name == "PGSSLMODE"
+                name.starts_with(NAME) || name.starts_with("AZURE_") || name == "PGSSLMODE"
             })
             .collect();
-        let named = std::env::var_os("DIRSYNC_CONFIG").filter(|path| !path.is_empty());
+        let named = std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty());
         Self { file: file.or_else(|| named.map(PathBuf::from)), environment }
+    }
+
+    /// Variables that seem to be meant for the daemon, but that it does not read: mistyped,
+    /// they would leave a default in force without a word.
+    pub fn unread(&self) -> Vec<String> {
+        let is_unread = |name: &&String| {
+            name.strip_prefix(NAME).is_some_and(|rest| {
+                !name.starts_with(PREFIX) && *name != FILE_VARIABLE && !is_of_a_service(rest)
+            })
+        };
+        let warning = |name: &String| {
+            let meant = meant_by(name).unwrap_or_else(|| format!("{PREFIX}SECTION__KEY"));
+            format!("{name} is not read, so it sets nothing; did you mean {meant}?")
+        };
+        self.environment.keys().filter(is_unread).map(warning).collect()
     }
 
     /// A variable that is set, is not empty and can be read as text.
@@ -126,6 +145,22 @@ impl Layers {
 /// The variable that sets `key`.
 pub(super) fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
+}
+
+/// The variable of the key that a mistyped name means, by its letters.
+fn meant_by(name: &str) -> Option<String> {
+    let letters = |name: &str| name.to_ascii_uppercase().replace('_', "");
+    let known = parse(DEFAULTS).ok()?;
+    let mut variables = known.keys().map(|key| variable_of(key));
+    variables.find(|variable| letters(variable) == letters(name))
+}
+
+/// Whether Kubernetes sets such a variable, for a service that is called `dirsync` or begins so.
+fn is_of_a_service(rest: &str) -> bool {
+    rest.contains("SERVICE_HOST")
+        || rest.contains("SERVICE_PORT")
+        || rest.contains("PORT_")
+        || rest.ends_with("PORT")
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, Raw>, Problem> {
