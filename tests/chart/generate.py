@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes what follows from other files: the chart's README.md from the comments in values.yaml
-and the keys in src/config.rs, and `config` in values.schema.json from config/default.toml.
+and the keys in src/config.rs, `config` in values.schema.json from config/default.toml, and
+`required` there from the keys of values.yaml.
 
     generate.py            writes both
     generate.py --check    says what is stale, and fails
@@ -74,9 +75,26 @@ def config_schema() -> dict:
     return {"type": "object", "additionalProperties": False, "properties": sections}
 
 
+def is_nullable(schema: dict) -> bool:
+    return "null" in schema.get("type", [])
+
+
+def require(schema: dict, values: dict):
+    """Every key with a default must be there: Helm takes one out that is set to null, and
+    templates would go on without it. Maps that are the operator's own are left alone."""
+    properties = schema.get("properties", {})
+    if not properties or not values:
+        return
+    schema["required"] = [key for key in values if not is_nullable(properties[key])]
+    for key, default in values.items():
+        if isinstance(default, dict):
+            require(properties[key], default)
+
+
 def schema() -> str:
     whole = json.loads((CHART / "values.schema.json").read_text())
     whole["properties"]["config"] = config_schema()
+    require(whole, yaml.safe_load((CHART / "values.yaml").read_text()))
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -60,6 +60,8 @@ WRONG = [
     ("prometheusRule.thresholds.throttledRatio", 10, "throttledRatio"),
     ("dashboard.label", {}, "label"),
 ]
+# What may be set to null; it takes the default away.
+NULLABLE = ["terminationGracePeriodSeconds", "strategy.rollingUpdate", "livenessProbe", "readinessProbe", "startupProbe"]
 # What only makes sense together: the values over the minimal ones, and what must be told.
 TOGETHER = [
     (at("database.existingSecret.name", ""), ["database.existingSecret.name", "create secret", "database.sqlite.enabled=true"]),
@@ -100,6 +102,31 @@ class Refusals(unittest.TestCase):
             with self.subTest(path, value=value):
                 for told in self.refused(merge(MINIMAL, at(path, value))):
                     self.assertRegex(told, rf"\b{key}\b")
+
+    def test_null_takes_no_default_away(self):
+        def ours(values: dict, path: str = ""):
+            for key, value in values.items():
+                here = f"{path}.{key}".lstrip(".")
+                if here in NULLABLE:
+                    continue
+                yield here
+                # What is below these is Kubernetes' or the operator's own.
+                if isinstance(value, dict) and key not in {"resources", "labels", "podSecurityContext", "securityContext"}:
+                    yield from ours(value, here)
+
+        paths = list(ours(yaml.safe_load((CHART / "values.yaml").read_text())))
+        self.assertGreater(len(paths), 140)
+        for path in paths:
+            with self.subTest(path):
+                for told in self.refused(merge(MINIMAL, at(path, None))):
+                    self.assertRegex(told, rf"\b{path.split('.')[-1]}\b")
+
+    def test_null_is_taken_where_the_values_say_so(self):
+        for path in NULLABLE:
+            with self.subTest(path):
+                over = at(path, None) if path != "strategy.rollingUpdate" else at("strategy", {"type": "Recreate", "rollingUpdate": None})
+                for render in (helm_3, helm_4):
+                    render(merge(MINIMAL, over))
 
     def test_a_secret_in_a_wrong_place_is_not_shown(self):
         for told in self.refused(merge(MINIMAL, at("identity.clientSecret.value", "s3cret"))):
