@@ -3,9 +3,10 @@
 import re
 import unittest
 
+import kubernetes_validate
 import yaml
 
-from chart import CASES, CHART, NAMESPACE, OURS, RELEASE, at, by_name, container, containers, env, helm_4, kinds, merge, notes, one, pods
+from chart import CASES, CHART, NAMESPACE, OURS, RELEASE, at, by_name, container, containers, env, helm_3, helm_4, kinds, merge, notes, one, pods
 
 MINIMAL = CASES["minimal"]
 SHORT = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
@@ -173,6 +174,38 @@ class Names(unittest.TestCase):
                     for pod in pods(objects).values():
                         for value in pod["metadata"]["labels"].values():
                             self.assertRegex(value, LABEL)
+
+    def test_names_stay_texts_that_kubernetes_takes(self):
+        service = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
+        odd = ["123", "1e5", "0x1", "true", "on", "null", "a.b", "1.5", "no"]
+        cases = [(name, {}) for name in odd]
+        for name in odd:
+            cases += [("x", {key: name}) for key in ("fullnameOverride", "nameOverride", "priorityClassName")]
+            cases += [("x", {"serviceAccount": {"create": create, "name": name}}) for create in (True, False)]
+        cases += [("x", {"nameOverride": "c" * 51 + ".d"}), ("x", {"fullnameOverride": "c" * 50 + ".-d"}), ("9" * 53, {})]
+        for release, over in cases:
+            for case in ("everything-on", "trial"):
+                with self.subTest(case, release=release, over=over):
+                    values = merge(merge(CASES[case], over), {"extraObjects": []})
+                    objects = helm_4(values, release)
+                    by_name(objects)
+                    for each in objects:
+                        if not each["apiVersion"].startswith("monitoring.coreos.com/"):
+                            kubernetes_validate.validate(each, "1.32", strict=True)
+                        self.assertIsInstance(each["metadata"]["name"], str)
+                        for value in each["metadata"]["labels"].values():
+                            self.assertIsInstance(value, str)
+                            self.assertRegex(value, LABEL)
+                        if each["kind"] == "Service":
+                            self.assertRegex(each["metadata"]["name"], service)
+                        if each["kind"] == "ServiceMonitor":
+                            [endpoint] = each["spec"]["endpoints"]
+                            self.assertIsInstance(endpoint["relabelings"][0]["replacement"], str)
+                    self.assertEqual(one(objects, "Deployment")["metadata"]["labels"]["app.kubernetes.io/instance"], release)
+
+    def test_both_helms_render_the_same_odd_names(self):
+        for release in ("123", "true", "a.b"):
+            self.assertEqual(by_name(helm_3(CASES["minimal"], release)), by_name(helm_4(CASES["minimal"], release)))
 
     def test_a_release_that_is_called_like_the_chart_is_not_called_twice(self):
         self.assertEqual(one(helm_4(MINIMAL), "Deployment")["metadata"]["name"], "nexus-dirsync")

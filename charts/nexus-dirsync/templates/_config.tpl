@@ -19,7 +19,7 @@
 {{- define "nexus-dirsync.identity" -}}
 {{- with .Values.identity -}}
 kind: {{ .kind }}
-authority: {{ .authority }}
+authority: {{ .authority | quote }}
 tenant_id: {{ .tenantId | quote }}
 {{- with .clientId }}
 client_id: {{ . | quote }}

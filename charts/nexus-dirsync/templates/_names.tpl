@@ -1,26 +1,31 @@
-{{/* Names and labels. Names leave room for the longest suffix within 63 characters. */}}
+{{/* Names and labels. Names leave room for the longest suffix within 63 characters. Wherever
+     one is written it is quoted: YAML reads some as numbers and truths. */}}
 
 {{- define "nexus-dirsync.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 52 | regexFind "^.*[a-z0-9]" -}}
 {{- end -}}
 
+{{/* Also the Service's name, which begins with a letter and holds no dot. */}}
 {{- define "nexus-dirsync.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
-{{- else -}}
-{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $name := .Values.fullnameOverride -}}
+{{- if not $name -}}
+{{- $name = default .Chart.Name .Values.nameOverride -}}
 {{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- $name = .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- $name = printf "%s-%s" .Release.Name $name -}}
 {{- end -}}
 {{- end -}}
+{{- if regexMatch "^[0-9]" $name -}}
+{{- $name = printf "n%s" $name -}}
+{{- end -}}
+{{- $name | replace "." "-" | trunc 52 | regexFind "^.*[a-z0-9]" -}}
 {{- end -}}
 
 {{/* What the objects of this release have in common; never changes. */}}
 {{- define "nexus-dirsync.releaseLabels" -}}
-app.kubernetes.io/name: {{ include "nexus-dirsync.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "nexus-dirsync.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* The daemon's pods, and neither the migration's nor the test's. Never changes. */}}

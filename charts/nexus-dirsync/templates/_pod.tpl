@@ -11,7 +11,7 @@ imagePullSecrets:
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -87,7 +87,7 @@ envFrom:
 {{- if .sqlite.enabled -}}
 - name: data
   persistentVolumeClaim:
-    claimName: {{ .sqlite.existingClaim | default (include "nexus-dirsync.fullname" $) }}
+    claimName: {{ .sqlite.existingClaim | default (include "nexus-dirsync.fullname" $) | quote }}
 - name: tmp
   emptyDir:
     sizeLimit: 256Mi
@@ -141,11 +141,11 @@ envFrom:
 {{- $fullname := include "nexus-dirsync.fullname" . -}}
 - name: config
   configMap:
-    name: {{ $fullname }}
+    name: {{ $fullname | quote }}
 {{- if eq (include "nexus-dirsync.hasOwnRegistry" .) "true" }}
 - name: registry
   configMap:
-    name: {{ $fullname }}-registry
+    name: {{ printf "%s-registry" $fullname | quote }}
 {{- else if .Values.registry.existingConfigMap.name }}
 - name: registry
   configMap:
