@@ -172,7 +172,7 @@
     through them.
 - alert: NexusDirsyncCredentialExpiring
   expr: |-
-    min(dirsync_credential_expiry_timestamp_seconds{ {{- $s -}} } > 0) - time() < {{ toJson .thresholds.credentialWarningSeconds }}
+    min(dirsync_credential_expiry_timestamp_seconds{ {{- $s -}} } > 0 {{ $leads }}) - time() < {{ toJson .thresholds.credentialWarningSeconds }}
   for: 15m
   severity: warning
   summary: The client certificate ends soon.
@@ -180,7 +180,7 @@
     It ends in {{`{{ $value | humanizeDuration }}`}}.
 - alert: NexusDirsyncCredentialExpiringSoon
   expr: |-
-    min(dirsync_credential_expiry_timestamp_seconds{ {{- $s -}} } > 0) - time() < {{ toJson .thresholds.credentialCriticalSeconds }}
+    min(dirsync_credential_expiry_timestamp_seconds{ {{- $s -}} } > 0 {{ $leads }}) - time() < {{ toJson .thresholds.credentialCriticalSeconds }}
   for: 5m
   severity: critical
   summary: The client certificate ends any day.
