@@ -171,7 +171,7 @@ class Documents(unittest.TestCase):
     def test_the_defaults_that_the_chart_counts_with_are_the_daemons(self):
         defaults = tomllib.loads((ROOT / "config/default.toml").read_text())
         templates = (CHART / "templates/_config.tpl").read_text() + (CHART / "templates/_checks.tpl").read_text()
-        for section, key in [("schedule", "stop_grace"), ("database", "statement_timeout")]:
+        for section, key in [("schedule", "stop_grace"), ("schedule", "run_timeout"), ("database", "statement_timeout")]:
             self.assertIn(f'"{key}" | default "{defaults[section][key]}"', templates)
 
 

@@ -1,6 +1,8 @@
 {{/* The alerts: a list in YAML. docs/runbook.md has a section for each, tests/chart/alerts a
      file. Whatever only the leader knows is taken from the leader: a standby's numbers are
-     those of the day it stood by. Times are the newest that any replica knows. */}}
+     those of the day it stood by. Times are the newest that any replica knows. A run that
+     is the first excuses that none succeeded, but not for longer than two may take: runs that
+     time out one after the other are each "in progress" nearly always. */}}
 
 {{- define "nexus-dirsync.selector" -}}
 {{- .Values.prometheusRule.selector | default (printf "namespace=%q,job=%q" .Release.Namespace (include "nexus-dirsync.fullname" .)) -}}
@@ -8,6 +10,7 @@
 
 {{- define "nexus-dirsync.alerts" -}}
 {{- $s := include "nexus-dirsync.selector" . -}}
+{{- $firstRun := include "nexus-dirsync.firstRunSeconds" . -}}
 {{- $leads := printf "and on (instance) (dirsync_leader{%s} == 1)" $s -}}
 {{- with .Values.prometheusRule -}}
 - alert: NexusDirsyncDeltaStale
@@ -16,7 +19,11 @@
     or
     (
       max(dirsync_last_success_timestamp_seconds{ {{- $s -}} }) == 0
-      unless max(dirsync_run_in_progress{ {{- $s -}} }) == 1
+      unless
+      (
+        max(dirsync_run_in_progress{ {{- $s -}} }) == 1
+        unless max(max_over_time(dirsync_last_success_timestamp_seconds{ {{- $s -}} }[10m] offset {{ $firstRun }}s)) == 0
+      )
     )
   for: 10m
   severity: critical

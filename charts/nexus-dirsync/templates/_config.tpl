@@ -82,6 +82,12 @@ private_key_file: /etc/nexus-dirsync/identity/tls.key
 {{- end -}}
 {{- end -}}
 
+{{/* How long a first run may take: twice, because it may be tried again. */}}
+{{- define "nexus-dirsync.firstRunSeconds" -}}
+{{- $schedule := get .Values.config "schedule" | default dict -}}
+{{- mul 2 (include "nexus-dirsync.seconds" (get $schedule "run_timeout" | default "30m") | int64) -}}
+{{- end -}}
+
 {{/* How migrations really happen: a volume of one pod is not the Job's. */}}
 {{- define "nexus-dirsync.migrations" -}}
 {{- if and .Values.database.sqlite.enabled (eq .Values.migrations.mode "job") -}}
