@@ -6,7 +6,7 @@ import unittest
 import kubernetes_validate
 import yaml
 
-from chart import CASES, CHART, NAMESPACE, OURS, RELEASE, at, by_name, container, containers, env, helm_3, helm_4, kinds, merge, notes, one, pods
+from chart import CASES, CHART, NAMESPACE, OURS, RELEASE, ROOT, at, by_name, container, containers, env, helm_3, helm_4, kinds, merge, notes, one, pods
 
 MINIMAL = CASES["minimal"]
 SHORT = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
@@ -328,6 +328,24 @@ class Database(unittest.TestCase):
         volume = next(volume for volume in pod["spec"]["volumes"] if volume["name"] == "database")
         self.assertEqual(volume["secret"]["secretName"], "platform-postgres")
         self.assertEqual(volume["secret"]["items"], [{"key": "dirsync-url", "path": "url"}])
+
+    def authorities(self, values: dict) -> set[str | None]:
+        """The file of authorities for the database, in each container of ours."""
+        ours = [each for pod in pods(helm_4(values)).values() for each in containers(pod) if each["name"] in OURS]
+        self.assertGreater(len(ours), 1)
+        return {env(each).get("PGSSLROOTCERT") for each in ours}
+
+    def test_the_servers_certificate_can_be_checked_without_more_in_the_url(self):
+        bundle = "/etc/ssl/certs/ca-certificates.crt"
+        self.assertIn(f"/image{bundle}\n", (ROOT / "Dockerfile").read_text().replace(" \\\n", "\n"))
+        for mode in ("job", "init"):
+            self.assertEqual(self.authorities(merge(MINIMAL, at("migrations.mode", mode))), {bundle})
+        for key in ("configMap", "secret"):
+            given = self.authorities(merge(MINIMAL, at(f"database.ca.{key}", "mine")))
+            self.assertEqual(given, {"/etc/nexus-dirsync/database-ca/ca.crt"})
+        own = [{"name": "PGSSLROOTCERT", "value": "/mine.pem"}]
+        self.assertEqual(self.authorities(merge(MINIMAL, {"extraEnv": own})), {"/mine.pem"})
+        self.assertEqual(self.authorities(CASES["trial"]), {None})
 
     def test_notes_say_that_a_trial_is_a_trial(self):
         self.assertIn("FOR A TRIAL ONLY", notes(CASES["trial"]))

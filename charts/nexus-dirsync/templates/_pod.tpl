@@ -47,9 +47,15 @@ envFrom:
 - name: DIRSYNC__DATABASE__URL_FILE
   value: /etc/nexus-dirsync/database/url
 {{- end }}
+{{- $own := false }}
+{{- range .Values.extraEnv }}{{ if eq .name "PGSSLROOTCERT" }}{{ $own = true }}{{ end }}{{ end }}
 {{- if or .Values.database.ca.configMap .Values.database.ca.secret }}
 - name: PGSSLROOTCERT
   value: /etc/nexus-dirsync/database-ca/ca.crt
+{{- else if not (or $own .Values.database.sqlite.enabled) }}
+{{- /* libpq looks for a file in the home folder otherwise, and the image has none. */}}
+- name: PGSSLROOTCERT
+  value: /etc/ssl/certs/ca-certificates.crt
 {{- end }}
 {{- end -}}
 
