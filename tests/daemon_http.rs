@@ -10,7 +10,7 @@ use nexus_dirsync::daemon::{Board, Clock, Heartbeat, Shutdown, Status, Stopper};
 use nexus_dirsync::http::{self, Readiness, Site, Unready};
 use nexus_dirsync::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -24,10 +24,14 @@ struct Server {
 }
 
 async fn start(ready: Result<(), Unready>) -> Server {
-    start_with(ready, Duration::from_millis(500)).await
+    start_with(ready, Duration::from_millis(500), Duration::from_secs(2)).await
 }
 
-async fn start_with(ready: Result<(), Unready>, header_timeout: Duration) -> Server {
+async fn start_with(
+    ready: Result<(), Unready>,
+    header_timeout: Duration,
+    request_timeout: Duration,
+) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = listener.local_addr().expect("an address");
     let limits = Http {
@@ -36,7 +40,7 @@ async fn start_with(ready: Result<(), Unready>, header_timeout: Duration) -> Ser
         header_bytes_max: 8192,
         body_bytes_max: 16,
         header_timeout,
-        request_timeout: Duration::from_secs(2),
+        request_timeout,
     };
     let metrics = Arc::new(Metrics::new());
     let board = Board::new(Arc::clone(&metrics), Clock::system());
@@ -185,9 +189,40 @@ async fn clients_that_only_hold_connections_do_not_shut_others_out() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
+/// A client that asks until nothing goes through any more, and reads no answer.
+async fn deaf(server: &Server) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(2048).expect("a small buffer");
+    let mut stream = socket.connect(server.address).await.expect("a connection");
+    let requests = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    // The server reads no request while answers wait, so that this must get stuck.
+    while let Ok(written) =
+        timeout(Duration::from_millis(100), stream.write_all(requests.as_bytes())).await
+    {
+        written.expect("the server still listens");
+    }
+    stream
+}
+
+#[tokio::test]
+async fn clients_that_read_no_answer_do_not_shut_others_out() {
+    let server = start(Ok(())).await;
+    let _deaf = [deaf(&server).await, deaf(&server).await];
+    let answer = timeout(SOON, server.get("/livez")).await.expect("a turn");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_client_that_reads_no_answer() {
+    let server = start_with(Ok(()), SOON * 12, SOON * 12).await;
+    let _deaf = deaf(&server).await;
+    server.stopper.stop();
+    timeout(SOON, server.serving).await.expect("an end").expect("no panic");
+}
+
 #[tokio::test]
 async fn no_more_connections_are_served_than_allowed() {
-    let server = start_with(Ok(()), SOON * 12).await;
+    let server = start_with(Ok(()), SOON * 12, SOON * 12).await;
     let mut held = Vec::new();
     for _ in 0..2 {
         let mut stream = TcpStream::connect(server.address).await.expect("a connection");

@@ -12,6 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use super::{Site, router};
 use crate::config::Http;
@@ -21,7 +22,11 @@ use crate::daemon::Shutdown;
 /// file descriptors, and trying on at once would only burn time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves `site` until a stop is asked for, then lets answers that have begun end.
+/// How long answers that have begun may go on after a stop.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// Serves `site` until a stop is asked for, then lets answers that have begun end,
+/// but waits for no client that does not read them.
 pub async fn serve(listener: TcpListener, site: Site, limits: Http, shutdown: Shutdown) {
     let service = TowerToHyperService::new(router(site, &limits));
     let mut http = http1::Builder::new();
@@ -39,8 +44,13 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Http, shutdown: Sh
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, _)) => {
-                let connection =
-                    connection(http.clone(), stream, service.clone(), shutdown.clone());
+                let connection = connection(
+                    http.clone(),
+                    stream,
+                    service.clone(),
+                    limits.clone(),
+                    shutdown.clone(),
+                );
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -48,31 +58,49 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Http, shutdown: Sh
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(STOP_GRACE, ended).await.is_err() {
+        tracing::debug!("connections are cut whose clients do not read");
+        connections.shutdown().await;
+    }
 }
 
+/// Serves one connection. It takes requests for `header_timeout`; one that has begun by
+/// then has `request_timeout` more. So nobody holds a connection for longer than both.
 async fn connection(
     http: http1::Builder,
     stream: TcpStream,
     service: TowerToHyperService<axum::Router>,
+    limits: Http,
     shutdown: Shutdown,
 ) {
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        _ = shutdown.stopped() => {
+        () = old_or_stopped(limits.header_timeout, &shutdown) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            let Ok(ended) = timeout(limits.request_timeout, connection).await else {
+                tracing::debug!("a connection is cut whose client does not read");
+                return;
+            };
+            ended
         }
     };
     if let Err(error) = ended {
         // Clients go away and send nonsense all the time.
         tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+async fn old_or_stopped(age: Duration, shutdown: &Shutdown) {
+    tokio::select! {
+        () = sleep(age) => {}
+        _ = shutdown.stopped() => {}
     }
 }
