@@ -273,6 +273,8 @@ class Rollout(unittest.TestCase):
             objects = helm_4(CASES[case])
             test = one(objects, "Pod")
             self.assertEqual(test["metadata"]["annotations"]["helm.sh/hook"], "test")
+            policy = test["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+            self.assertEqual(policy, "before-hook-creation", "the logs are read after it has ended")
             check, daemon = container(test, "check"), container(pods(objects)["daemon"], "nexus-dirsync")
             self.assertEqual(check["args"], ["check"])
             self.assertEqual((check["env"], check["volumeMounts"]), (daemon["env"], daemon["volumeMounts"]))
