@@ -24,6 +24,16 @@
 -- Everything is for the schema `public`; the daemon takes tables by their bare names,
 -- so for another schema say so here and set the search_path of both roles.
 --
+-- What PUBLIC may do every role may. So the file takes from PUBLIC what nobody should have
+-- here: changes to audit_logs, tables in the schema `public`, temporary tables. Another
+-- service that makes tables of its own is granted it by name:
+--
+--   GRANT CREATE ON SCHEMA public TO platform;
+--   GRANT TEMPORARY ON DATABASE nexus TO platform;
+--
+-- It ends with an error where the daemon's role may still change the audit or make tables,
+-- such as through a role that it is a member of.
+--
 -- What the daemon's role cannot do, and tests/daemon/roles.rs holds it: change or delete
 -- a row of audit_logs, empty a table, make or alter anything, number rows anew, touch
 -- resources, environments or deployments, delete a product, or write a column of the
@@ -47,10 +57,33 @@ GRANT USAGE ON SCHEMA public TO nexus_dirsync;
 
 DO $$
 DECLARE
+  wanted text[] := ARRAY['CREATE ON SCHEMA public', format('TEMPORARY ON DATABASE %I', current_database())];
+  each   text;
+BEGIN
+  IF to_regclass('public.audit_logs') IS NOT NULL THEN
+    wanted := wanted || 'UPDATE, DELETE, TRUNCATE ON TABLE public.audit_logs'::text;
+  END IF;
+  FOREACH each IN ARRAY wanted LOOP
+    BEGIN
+      EXECUTE format('REVOKE %s FROM PUBLIC', each);
+    EXCEPTION WHEN insufficient_privilege THEN
+      RAISE NOTICE 'not yours to revoke from PUBLIC: %', each;
+    END;
+  END LOOP;
+END
+$$;
+
+DO $$
+DECLARE
   made name;
   own  text;
 BEGIN
   IF to_regclass('public.dirsync_cursors') IS NULL THEN
+    -- What was granted for later tables before a revert would fall on the audit.
+    IF EXISTS (SELECT FROM pg_default_acl WHERE defaclrole = 'nexus_dirsync_owner'::regrole) THEN
+      ALTER DEFAULT PRIVILEGES FOR ROLE nexus_dirsync_owner IN SCHEMA public REVOKE ALL ON TABLES FROM nexus_dirsync;
+      ALTER DEFAULT PRIVILEGES FOR ROLE nexus_dirsync_owner IN SCHEMA public REVOKE ALL ON SEQUENCES FROM nexus_dirsync;
+    END IF;
     RAISE NOTICE 'the roles are made; run nexus-dirsync migrate as nexus_dirsync_owner, then this again';
     RETURN;
   END IF;
@@ -106,5 +139,22 @@ BEGIN
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO nexus_dirsync;
   ALTER DEFAULT PRIVILEGES FOR ROLE nexus_dirsync_owner IN SCHEMA public
     GRANT USAGE ON SEQUENCES TO nexus_dirsync;
+END
+$$;
+
+DO $$
+BEGIN
+  IF to_regclass('public.audit_logs') IS NOT NULL AND (
+    has_any_column_privilege('nexus_dirsync', 'public.audit_logs', 'UPDATE')
+    OR has_table_privilege('nexus_dirsync', 'public.audit_logs', 'DELETE, TRUNCATE')
+  ) THEN
+    RAISE EXCEPTION 'nexus_dirsync may still change audit_logs: revoke that from PUBLIC as the owner of the table, or from the roles that nexus_dirsync is a member of, then run this again';
+  END IF;
+  IF has_schema_privilege('nexus_dirsync', 'public', 'CREATE') THEN
+    RAISE EXCEPTION 'nexus_dirsync may still make tables in public: revoke CREATE from PUBLIC as the owner of the schema, or from the roles that nexus_dirsync is a member of, then run this again';
+  END IF;
+  IF has_database_privilege('nexus_dirsync', current_database(), 'TEMPORARY') THEN
+    RAISE WARNING 'nexus_dirsync may still make temporary tables: revoke TEMPORARY from PUBLIC as the owner of the database';
+  END IF;
 END
 $$;

@@ -184,3 +184,58 @@ async fn what_later_migrations_make_is_granted_and_the_audit_stays_out() {
     assert!(daemons.try_sql("TRUNCATE dirsync_later").is_err());
     assert!(daemons.try_sql("UPDATE audit_logs SET after = NULL").is_err());
 }
+
+#[test]
+fn what_was_granted_for_later_tables_does_not_outlive_them() {
+    let cluster = Cluster::start();
+    cluster.psql("postgres", "CREATE DATABASE nexus");
+    let mut admin = Sql::connect(&cluster.url("nexus"));
+    admin.execute(ROLES);
+    // As it is after `migrate --revert` to nothing.
+    admin.execute(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE nexus_dirsync_owner IN SCHEMA public
+           GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO nexus_dirsync;
+         ALTER DEFAULT PRIVILEGES FOR ROLE nexus_dirsync_owner IN SCHEMA public
+           GRANT USAGE ON SEQUENCES TO nexus_dirsync",
+    );
+    admin.execute(ROLES);
+    assert_eq!(admin.cells("SELECT defaclacl::text AS cell FROM pg_default_acl"), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_everybody_may_do_is_not_the_daemons_way_around() {
+    let cluster = Cluster::start();
+    let _stage = furnished(&cluster).await;
+    let mut admin = Sql::connect(&cluster.url("nexus"));
+    admin.execute(
+        "GRANT UPDATE, DELETE, TRUNCATE ON audit_logs TO PUBLIC;
+         GRANT UPDATE (after) ON audit_logs TO PUBLIC;
+         GRANT CREATE ON SCHEMA public TO PUBLIC;
+         GRANT TEMPORARY ON DATABASE nexus TO PUBLIC",
+    );
+    admin.execute(ROLES);
+    let daemons = Database::at(cluster.url_of("nexus_dirsync", "nexus"));
+    for sql in [
+        "UPDATE audit_logs SET after = NULL",
+        "DELETE FROM audit_logs",
+        "TRUNCATE audit_logs",
+        "CREATE TABLE mine (id integer)",
+        "CREATE TEMPORARY TABLE mine (id integer)",
+    ] {
+        let refused = daemons.try_sql(sql).expect_err(sql);
+        assert!(refused.contains("permission denied"), "{sql}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_from_the_daemons_role_is_told() {
+    let cluster = Cluster::start();
+    let _stage = furnished(&cluster).await;
+    let admin = Database::at(cluster.url("nexus"));
+    admin.sql("CREATE ROLE editors; GRANT UPDATE (after) ON audit_logs TO editors; GRANT editors TO nexus_dirsync");
+    let told = admin.try_sql(ROLES).expect_err("the audit can be changed");
+    assert!(told.contains("may still change audit_logs"), "{told}");
+    admin.sql("REVOKE editors FROM nexus_dirsync; GRANT CREATE ON SCHEMA public TO editors; GRANT editors TO nexus_dirsync; REVOKE UPDATE (after) ON audit_logs FROM editors");
+    let told = admin.try_sql(ROLES).expect_err("tables can be made");
+    assert!(told.contains("may still make tables"), "{told}");
+}
