@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes what follows from other files: the chart's README.md from the comments in values.yaml
 and the keys in src/config.rs, `config` in values.schema.json from config/default.toml, and
-`required` there from the keys of values.yaml.
+`required` there from the keys of values.yaml, and the findings that may page from
+tests/golden/metrics.txt.
 
     generate.py            writes both
     generate.py --check    says what is stale, and fails
@@ -14,6 +15,8 @@ import tomllib
 from pathlib import Path
 
 import yaml
+
+import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/nexus-dirsync"
@@ -42,8 +45,24 @@ def is_decided(section: str, key: str) -> bool:
     return f"{section}.{key}" in DECIDED or f"{section}.*" in DECIDED
 
 
+def whole_ranges() -> dict[str, tuple[int, int]]:
+    """Least and greatest of whole numbers, as far as src/config names them beside the key."""
+    named = re.compile(r'"([a-z_.]+)", whole\(([0-9_]+)\.\.=([0-9_]+)\)')
+    source = "".join(path.read_text() for path in sorted((ROOT / "src/config").glob("*.rs")))
+    ranges = {key: (int(least), int(greatest)) for key, least, greatest in named.findall(source)}
+    if not ranges:
+        raise SystemExit("generate.py: src/config names no range of a whole number")
+    return ranges
+
+
+RANGES = whole_ranges()
+
+
 def key_schema(path: str, default: object) -> dict:
-    """What a key may hold, as far as its default tells. The daemon checks the rest."""
+    """What a key may hold, as far as its default and range tell. The daemon checks the rest."""
+    if path in RANGES:
+        least, greatest = RANGES[path]
+        return {"type": "integer", "minimum": least, "maximum": greatest}
     if path in WORDS:
         return {"enum": WORDS[path]}
     match default:
@@ -94,6 +113,8 @@ def require(schema: dict, values: dict):
 def schema() -> str:
     whole = json.loads((CHART / "values.schema.json").read_text())
     whole["properties"]["config"] = config_schema()
+    findings = sorted(metrics.declared()["dirsync_findings"]["kind"])
+    whole["properties"]["prometheusRule"]["properties"]["criticalFindings"]["items"] = {"enum": findings}
     require(whole, yaml.safe_load((CHART / "values.yaml").read_text()))
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 

@@ -268,6 +268,15 @@ class Rollout(unittest.TestCase):
                 self.assertEqual("Job" in kinds(objects), job)
                 self.assertEqual("migrate" in names, init)
 
+    def test_the_jobs_pod_can_be_marked_alone(self):
+        over = {"podAnnotations": {"sidecar.istio.io/inject": "false"}, "podLabels": {"team": "a"}}
+        marked = pods(helm_4(merge(MINIMAL, {"migrations": over})))
+        self.assertEqual(marked["migration"]["metadata"]["annotations"], over["podAnnotations"])
+        self.assertEqual(marked["migration"]["metadata"]["labels"]["team"], "a")
+        plain = pods(helm_4(MINIMAL))
+        for component in ("daemon", "test"):
+            self.assertEqual(marked[component]["metadata"], plain[component]["metadata"])
+
     def test_helm_test_runs_check_with_all_that_the_daemon_has(self):
         for case in ("everything-on", "secret", "trial"):
             objects = helm_4(CASES[case])
@@ -353,6 +362,7 @@ class Database(unittest.TestCase):
         self.assertIn("FOR A TRIAL ONLY", notes(CASES["trial"]))
         self.assertNotIn("TRIAL", notes(MINIMAL))
         self.assertIn("helm test nexus-dirsync -n nexus", notes(MINIMAL))
+        self.assertIn("logs -l app.kubernetes.io/instance=nexus-dirsync,app.kubernetes.io/component=daemon --prefix", notes(MINIMAL))
         self.assertIn("nexus-dirsync migrate", notes(CASES["everything-off"]))
         self.assertNotIn("helm test", notes(CASES["everything-off"]))
 

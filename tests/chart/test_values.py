@@ -58,6 +58,9 @@ WRONG = [
     ("prometheusRule.alerts.NexusDirsyncDirft", {}, "NexusDirsyncDirft"),
     ("prometheusRule.alerts.NexusDirsyncDrift.severty", "x", "severty"),
     ("prometheusRule.thresholds.throttledRatio", 10, "throttledRatio"),
+    ("prometheusRule.criticalFindings", ["nonsense"], "criticalFindings"),
+    ("config.http.connections_max", 0, "connections_max"),
+    ("config.database.pool_size", 65, "pool_size"),
     ("dashboard.label", {}, "label"),
 ]
 # What may be set to null; it takes the default away.
