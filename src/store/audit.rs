@@ -7,6 +7,7 @@ mod chronicle;
 mod entries;
 mod replay;
 mod shape;
+mod take;
 
 pub use entries::AuditEntry;
 pub use replay::{Divergence, Replay, Verification};

@@ -66,7 +66,9 @@ async fn a_row_under_the_daemons_name_without_a_run_is_found() {
             "INSERT INTO audit_logs (actor_type, entity_type, entity_id, action, metadata)
                VALUES ('system', 'product', 77, 'delete', '{\"writer\":\"nexus-dirsync\"}')",
         );
-        assert_eq!(found(&world).await, ["names no run"], "{on:?}");
+        let told = found(&world).await;
+        let expected = ["says delete, but before and after tell no change at all", "names no run"];
+        assert_eq!(told, expected, "{on:?}");
     }
 }
 
@@ -78,5 +80,63 @@ async fn runs_that_were_pruned_are_not_missed() {
         world.run(Full).await;
         assert_eq!(world.database.count("dirsync_runs"), 1, "{on:?}: the others were pruned");
         world.assert_audit_whole().await;
+    }
+}
+
+/// What somebody could do to the audit without touching a table besides.
+const TAMPERED: &[(&str, &str)] = &[
+    ("UPDATE audit_logs SET action = 'delete'", "says delete, but before and after tell"),
+    (
+        "DELETE FROM audit_logs WHERE action = 'link' AND id IN (SELECT l.id FROM audit_logs l
+           JOIN audit_logs u ON u.action = 'unlink' AND CAST(u.before AS text) = CAST(l.after AS text))",
+        "unlinks what the audit has never linked",
+    ),
+    (
+        "DELETE FROM audit_logs WHERE action = 'create' AND entity_type = 'user' AND entity_id IN
+           (SELECT entity_id FROM audit_logs WHERE entity_type = 'user' AND action = 'status_change')",
+        "ends or changes a row that no audit row above it tells of",
+    ),
+    (
+        "UPDATE audit_logs SET after = NULL WHERE action = 'create' AND entity_type = 'user' AND entity_id IN
+           (SELECT entity_id FROM audit_logs WHERE entity_type = 'user' AND action = 'status_change')",
+        "says create, but before and after tell no change at all",
+    ),
+    (
+        "UPDATE audit_logs SET action = 'update' WHERE action = 'status_change'",
+        "says update, but before and after tell status_change",
+    ),
+    (
+        "UPDATE audit_logs SET entity_id = entity_id + 1 WHERE action = 'status_change'",
+        "is about user ",
+    ),
+    (
+        "DELETE FROM audit_logs WHERE action IN ('link', 'unlink') AND entity_id IN
+           (SELECT entity_id FROM audit_logs WHERE action = 'unlink')",
+        "the audit has 0",
+    ),
+    (
+        "INSERT INTO audit_logs (actor_type, entity_type, entity_id, action, after, metadata, created_at)
+           SELECT actor_type, entity_type, entity_id, action, after, metadata, created_at
+             FROM audit_logs WHERE id = (SELECT min(id) FROM audit_logs WHERE action = 'link')",
+        "links what the audit has linked already",
+    ),
+];
+
+#[tokio::test]
+async fn rows_that_were_deleted_or_rewritten_are_found() {
+    for on in BOTH {
+        for (tamper, expected) in TAMPERED {
+            let world = with_history(on).await;
+            world.edit(|tenant| {
+                tenant.update_user(id("ada"), |user| user.account_enabled = Some(false));
+                assert!(tenant.remove_member(id("readers"), id("bob")));
+            });
+            world.run(Delta).await;
+            world.assert_audit_whole().await;
+            world.sql(tamper);
+            let verification = world.store.read(|tx| tx.verify_audit()).await.unwrap();
+            let told = verification.divergences;
+            assert!(told.iter().any(|found| found.what.contains(expected)), "{on:?}: {told:?}");
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::prelude::*;
 use serde_json::Value;
 
-use super::chronicle::Chronicle;
-use super::{FORGOT, WRITER, group_json, link_json, member_json, parse, product_json, user_json};
+use super::take::{AuditRow, Reader};
+use super::{group_json, link_json, member_json, product_json, user_json};
 use crate::store::load::Which;
 use crate::store::lookup::{UsersBy, load_groups, load_users};
 use crate::store::rows::{GroupMemberRow, LinkRow, ProductMemberRow};
@@ -14,7 +14,7 @@ use crate::store::schema::{
     audit_logs, dirsync_group_members, dirsync_registry_links, dirsync_registry_members,
     product_aad_groups, product_members,
 };
-use crate::store::types::{Json, Label, Time};
+use crate::store::types::Label;
 use crate::store::{Doing, Error, Tx};
 
 /// How many audit rows are held at once while replaying.
@@ -60,15 +60,12 @@ pub struct Verification {
     pub divergences: Vec<Divergence>,
 }
 
-type AuditRow = (i64, Label, i32, Time, Option<Json>, Option<Json>, Option<Json>);
-
 impl Tx<'_> {
-    /// Replays the daemon's audit rows in order and compares with the tables; and looks
-    /// whether they stand in the order of time, each in a run that there was.
+    /// Replays the daemon's audit rows in order and compares with the tables; looks
+    /// whether each fits itself and what stood before it, whether they stand in the order of
+    /// time, and whether each run on record wrote as many as it counted.
     pub fn verify_audit(&mut self) -> Result<Verification, Error> {
-        let mut verification = Verification::default();
-        let mut replay = Replay::default();
-        let mut chronicle = self.chronicle()?;
+        let mut reader = Reader::new(self.chronicle()?);
         let mut after = 0_i64;
         loop {
             let page: Vec<AuditRow> = audit_logs::table
@@ -80,6 +77,7 @@ impl Tx<'_> {
                     audit_logs::id,
                     audit_logs::entity_type,
                     audit_logs::entity_id,
+                    audit_logs::action,
                     audit_logs::created_at,
                     audit_logs::before,
                     audit_logs::after,
@@ -89,12 +87,10 @@ impl Tx<'_> {
                 .doing("reading the audit")?;
             let Some(last) = page.last() else { break };
             after = last.0;
-            for row in page {
-                replay.take(row, &mut chronicle, &mut verification)?;
-            }
+            page.into_iter().try_for_each(|row| reader.take(row))?;
         }
         let tables = self.daemon_rows()?;
-        verification.divergences = chronicle.into_divergences();
+        let (replay, mut verification) = reader.finish();
         verification.divergences.extend(compare(&replay, &tables));
         Ok(verification)
     }
@@ -149,101 +145,6 @@ impl Tx<'_> {
             tables.members.insert((row.product_id.into(), row.user_id.into()), json);
         }
         Ok(tables)
-    }
-}
-
-impl Replay {
-    fn take(
-        &mut self,
-        row: AuditRow,
-        chronicle: &mut Chronicle,
-        verification: &mut Verification,
-    ) -> Result<(), Error> {
-        let (audit_id, entity, entity_id, Time(created_at), before, after, metadata) = row;
-        let metadata = parse(audit_id, metadata)?.unwrap_or_default();
-        if metadata["writer"] != WRITER {
-            return Ok(());
-        }
-        verification.rows += 1;
-        if metadata.get(FORGOT).is_some() {
-            // Whatever was the daemon's is people's from here on.
-            *self = Self::default();
-            verification.foreign.clear();
-            chronicle.forget(created_at);
-            return Ok(());
-        }
-        chronicle.take(audit_id, created_at, &metadata);
-        let before = parse(audit_id, before)?;
-        let after = parse(audit_id, after)?;
-        let id = i64::from(entity_id);
-        let expected = match &*entity.0 {
-            "user" => replace(&mut self.users, id, after),
-            "aad_group" if is_membership(before.as_ref().or(after.as_ref())) => {
-                return self.take_membership(audit_id, before.as_ref(), after.as_ref());
-            }
-            "aad_group" => replace(&mut self.groups, id, after),
-            "product" => replace(&mut self.products, id, after),
-            "product_aad_group" => {
-                let key = pair(audit_id, before.as_ref().or(after.as_ref()), "aad_group_id")?;
-                replace(&mut self.links, key, after)
-            }
-            "product_member" => {
-                let key = pair(audit_id, before.as_ref().or(after.as_ref()), "user_id")?;
-                replace(&mut self.members, key, after)
-            }
-            other => {
-                return Err(Error::Corrupt(format!("audit row {audit_id}: entity \"{other}\"")));
-            }
-        };
-        // A row that the daemon adopts or purges was somebody else's before.
-        if let (Some(before), Some(expected)) = (&before, &expected)
-            && before != expected
-        {
-            verification.foreign.push(Divergence {
-                entity: entity.0.into_owned(),
-                id: id.to_string(),
-                what: format!("somebody else changed the row before audit row {audit_id}"),
-            });
-        }
-        Ok(())
-    }
-
-    fn take_membership(
-        &mut self,
-        audit_id: i64,
-        before: Option<&Value>,
-        after: Option<&Value>,
-    ) -> Result<(), Error> {
-        let key =
-            |value: &Value| Some((value["aad_group_id"].as_i64()?, value["user_id"].as_i64()?));
-        let malformed = || Error::Corrupt(format!("audit row {audit_id} names no group and user"));
-        match (before, after) {
-            (_, Some(after)) => {
-                self.memberships.insert(key(after).ok_or_else(malformed)?);
-            }
-            (Some(before), None) => {
-                self.memberships.remove(&key(before).ok_or_else(malformed)?);
-            }
-            (None, None) => return Err(malformed()),
-        }
-        Ok(())
-    }
-}
-
-fn is_membership(value: Option<&Value>) -> bool {
-    value.is_some_and(|value| value.get("user_id").is_some())
-}
-
-fn pair(audit_id: i64, value: Option<&Value>, other: &str) -> Result<(i64, i64), Error> {
-    value
-        .and_then(|value| Some((value["product_id"].as_i64()?, value[other].as_i64()?)))
-        .ok_or_else(|| Error::Corrupt(format!("audit row {audit_id} names no product and {other}")))
-}
-
-fn replace<K: Ord>(rows: &mut BTreeMap<K, Value>, key: K, after: Option<Value>) -> Option<Value> {
-    match after {
-        Some(after) => rows.insert(key, after),
-        None => rows.remove(&key),
     }
 }
 
