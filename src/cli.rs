@@ -31,7 +31,7 @@ pub use exit::Exit;
 use crate::chain::Chain;
 use crate::config::{Config, Sources};
 use crate::service;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// The version with the revision it was built from.
 static VERSION: LazyLock<String> =
@@ -84,6 +84,11 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Exit {
 fn unusable(error: &(dyn std::error::Error + 'static)) -> Exit {
     eprintln!("{}", Chain(error));
     Exit::Usage
+}
+
+/// Says why a database cannot be asked.
+fn unready(error: &store::Error) -> Exit {
+    if error.is_lasting() { unusable(error) } else { failed(error) }
 }
 
 /// Everything that can be asked for.
@@ -307,5 +312,13 @@ impl Context {
             Exit::Usage
         })?;
         service::store(&database).map_err(|error| unusable(&error))
+    }
+
+    /// The same, of a database whose schema this version knows: what another one holds is
+    /// not understood, and must not be judged.
+    pub async fn ready_store(&self) -> Result<Store, Exit> {
+        let store = self.store()?;
+        store.ready().await.map_err(|error| unready(&error))?;
+        Ok(store)
     }
 }

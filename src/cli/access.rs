@@ -5,7 +5,7 @@ use crate::store::{AccessPath, AccessRow, Store};
 
 /// Answers.
 pub async fn run(context: &Context, command: &AccessCommand) -> Exit {
-    let store = match context.store() {
+    let store = match context.ready_store().await {
         Ok(store) => store,
         Err(exit) => return exit,
     };

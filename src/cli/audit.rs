@@ -1,5 +1,6 @@
 //! `audit verify`: rebuilds the daemon's rows from the audit alone and compares.
 
+use super::plans::plain;
 use super::{AuditCommand, Context, Exit, failed};
 
 /// How many differences are printed before the rest is only counted.
@@ -8,7 +9,7 @@ const LINES_MAX: usize = 50;
 /// Verifies; exit code 1 where audit and tables differ.
 pub async fn run(context: &Context, command: &AuditCommand) -> Exit {
     let AuditCommand::Verify = command;
-    let store = match context.store() {
+    let store = match context.ready_store().await {
         Ok(store) => store,
         Err(exit) => return exit,
     };
@@ -17,10 +18,10 @@ pub async fn run(context: &Context, command: &AuditCommand) -> Exit {
         Err(error) => return failed(&error),
     };
     for found in verification.foreign.iter().take(LINES_MAX) {
-        println!("note  {} {}: {}", found.entity, found.id, found.what);
+        println!("note  {} {}: {}", found.entity, found.id, plain(&found.what));
     }
     for found in verification.divergences.iter().take(LINES_MAX) {
-        println!("WRONG {} {}: {}", found.entity, found.id, found.what);
+        println!("WRONG {} {}: {}", found.entity, found.id, plain(&found.what));
     }
     println!(
         "{} audit rows replayed, {} differences, {} changes by others",

@@ -19,13 +19,10 @@ use show::{json, short, summary_json};
 
 /// Answers.
 pub async fn run(context: &Context, command: &PlansCommand) -> Exit {
-    let store = match context.store() {
+    let store = match context.ready_store().await {
         Ok(store) => store,
         Err(exit) => return exit,
     };
-    if let Err(error) = store.ready().await {
-        return if error.is_lasting() { unusable(&error) } else { failed(&error) };
-    }
     let done = match command {
         PlansCommand::List { all, json } => list(&store, *all, *json).await,
         PlansCommand::Show { hash, json } => show(&store, hash, *json).await,

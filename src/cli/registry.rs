@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Context, Exit, RegistryCommand, failed, unusable};
+use super::{Context, Exit, RegistryCommand, failed, unready, unusable};
 use crate::chain::Chain;
 use crate::config::Config;
 use crate::directory::Mode;
@@ -68,6 +68,7 @@ async fn compare(config: &Config, registry: Registry) -> Result<Done, Exit> {
     let mut settings = service::sync_settings(config).map_err(|error| unusable(&error))?;
     settings.registry = Some(Arc::new(registry.entries));
     let store = service::store(&config.database).map_err(|error| unusable(&error))?;
+    store.ready().await.map_err(|error| unready(&error))?;
     let directory = service::directory(config, Arc::new(())).map_err(|error| unusable(&error))?;
     let sync = Sync::new(store, directory, settings);
     let run = Sync::begin(Mode::Delta, Trigger::Command);

@@ -37,3 +37,33 @@ async fn tampering_is_found_wherever_it_is() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_schema_that_is_not_known_is_not_judged() {
+    const NEWER: &str = "INSERT INTO __diesel_schema_migrations (version) VALUES ('dirsync9999')";
+    let questions: [&[&str]; 4] = [
+        &["audit", "verify"],
+        &["access", "who", "shop"],
+        &["access", "explain", "ada@contoso.example", "shop"],
+        &["registry", "check"],
+    ];
+    for on in BOTH {
+        let stage = Stage::new(on, small(91)).await;
+        let entry = "[[product]]\nname = \"shop\"\ndescription = \"Shop\"\nenvironment = \"production\"\ngroups = []\n";
+        stage.write_registry(entry);
+        stage.ask(&["sync"]).await;
+        stage.sql().execute(NEWER);
+        for question in questions {
+            let told = stage.tell(question).await;
+            assert_eq!(told.code, 2, "{on:?} {question:?}: {told:?}");
+            assert!(told.err.contains("newer version"), "{on:?} {question:?}: {told:?}");
+        }
+        let empty = stage.path("empty.db").display().to_string();
+        stage.set("database.url", &format!("sqlite://{empty}"));
+        for question in questions {
+            let told = stage.tell(question).await;
+            assert_eq!(told.code, 2, "{question:?}: {told:?}");
+            assert!(told.err.contains("migrate"), "{question:?}: {told:?}");
+        }
+    }
+}
