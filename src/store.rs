@@ -32,7 +32,7 @@ use connection::{Conn, Connections, Pooled};
 use error::Doing;
 use migrate::Memory;
 
-pub use access::{AccessPath, AccessRow, Decided};
+pub use access::{AccessPath, AccessRow, Decided, WAYS_MAX};
 pub use apply::{Applied, RunInfo};
 pub use audit::{AuditEntry, Divergence, Replay, Verification};
 pub use candidate::{Candidacy, Candidate, Standing};

@@ -1,5 +1,7 @@
 //! Who has access to what, and why: questions to the view `product_access`.
 
+mod ways;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
@@ -10,6 +12,9 @@ use super::types::Id;
 use super::{Doing, Error, Tx};
 use crate::directory::{ObjectId, fold_case};
 use crate::reconcile::world::State;
+
+pub use ways::WAYS_MAX;
+use ways::Ways;
 
 /// One path of one person to one product.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable)]
@@ -26,6 +31,10 @@ pub struct AccessRow {
     pub source: String,
     /// The group of the path, where it is one.
     pub group: Option<String>,
+    /// The person's id.
+    pub user_id: i32,
+    /// The group's id: names are not unique.
+    pub group_id: Option<i32>,
 }
 
 /// A path with the groups that lead from the person to the linked group.
@@ -34,8 +43,11 @@ pub struct AccessPath {
     /// The path as the view has it.
     pub row: AccessRow,
     /// Nested groups on the way, from the one the person is directly in to the linked
-    /// one; empty for a product membership. One shortest way per linked group.
+    /// one. Empty for a product membership, and where no way is observed any more: then a
+    /// removal is held.
     pub via: Vec<String>,
+    /// Whether there are more ways to this group than the [`WAYS_MAX`] that are told.
+    pub more: bool,
 }
 
 impl Tx<'_> {
@@ -58,20 +70,45 @@ impl Tx<'_> {
         product: &str,
     ) -> Result<Option<Vec<AccessPath>>, Error> {
         let Some(id) = self.product_id(product)? else { return Ok(None) };
-        let rows: Vec<AccessRow> = paths()
+        let mut rows: Vec<AccessRow> = paths()
             .filter(product_access::product_id.eq(id))
             .filter(lower(users::email).eq(fold_case(email)))
             .load(self.conn)
             .doing("reading access")?;
+        rows.sort();
         let mut explained = Vec::new();
         for row in rows {
-            let via = match &row.group {
-                Some(group) => self.way(email, group)?,
-                None => Vec::new(),
+            let ways = match row.group_id {
+                Some(group) => self.ways(row.user_id, group)?,
+                None => Ways::default(),
             };
-            explained.push(AccessPath { row, via });
+            let Ways { mut found, more } = ways;
+            if found.is_empty() {
+                found.push(Vec::new());
+            }
+            let path = |via| AccessPath { row: row.clone(), via, more };
+            explained.extend(found.into_iter().map(path));
         }
         Ok(Some(explained))
+    }
+
+    /// Every observed way from a person to a group, by their ids.
+    fn ways(&mut self, user: i32, group: i32) -> Result<Ways, Error> {
+        use super::schema::{dirsync_aad_groups as g, dirsync_user_identities as u};
+        let person: Option<Id> = u::table
+            .find(user)
+            .select(u::object_id)
+            .first(self.conn)
+            .optional()
+            .doing("looking for a person")?;
+        let target: Option<Id> = g::table
+            .find(group)
+            .select(g::object_id)
+            .first(self.conn)
+            .optional()
+            .doing("looking for a group")?;
+        let (Some(person), Some(target)) = (person, target) else { return Ok(Ways::default()) };
+        Ok(self.above(person.into())?.ways(target.into()))
     }
 
     pub(super) fn product_id(&mut self, name: &str) -> Result<Option<i32>, Error> {
@@ -101,45 +138,6 @@ impl Tx<'_> {
             .map(|(id, name)| (name, counts.get(&id).copied().unwrap_or(0)))
             .collect())
     }
-
-    /// A shortest chain of groups from the person to `group`, found upwards.
-    fn way(&mut self, email: &str, group: &str) -> Result<Vec<String>, Error> {
-        #[derive(QueryableByName)]
-        struct Way {
-            #[diesel(sql_type = diesel::sql_types::Text)]
-            via: String,
-        }
-        let folded = fold_case(email);
-        let sql = r"
-            WITH RECURSIVE way (group_id, via, depth) AS (
-              SELECT e.group_id, g.display_name, 1
-                FROM users u
-                JOIN dirsync_user_identities i ON i.user_id = u.id
-                JOIN dirsync_observed_edges e ON e.member_id = i.object_id
-                JOIN dirsync_observed_groups g ON g.object_id = e.group_id
-               WHERE lower(u.email) = $1
-              UNION
-              SELECT e.group_id, way.via || chr31 || g.display_name, way.depth + 1
-                FROM way
-                JOIN dirsync_observed_edges e ON e.member_id = way.group_id
-                JOIN dirsync_observed_groups g ON g.object_id = e.group_id
-               WHERE way.depth < 32
-            )
-            SELECT way.via FROM way
-              JOIN dirsync_aad_groups s ON s.object_id = way.group_id
-              JOIN aad_groups a ON a.id = s.aad_group_id
-             WHERE a.display_name = $2 ORDER BY way.depth, way.via LIMIT 1";
-        let unit = if super::types::is_postgres(self.conn) { "chr(31)" } else { "char(31)" };
-        let found: Option<Way> = diesel::sql_query(sql.replace("chr31", unit))
-            .bind::<diesel::sql_types::Text, _>(folded)
-            .bind::<diesel::sql_types::Text, _>(group)
-            .get_result(self.conn)
-            .optional()
-            .doing("following nested groups")?;
-        Ok(found
-            .map(|way| way.via.split('\u{1f}').map(str::to_owned).collect())
-            .unwrap_or_default())
-    }
 }
 
 #[derive(QueryableByName)]
@@ -163,6 +161,8 @@ fn paths() -> _ {
             product_access::role,
             product_access::source,
             aad_groups::display_name.nullable(),
+            product_access::user_id,
+            product_access::aad_group_id,
         ))
 }
 

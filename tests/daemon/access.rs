@@ -56,6 +56,10 @@ async fn a_nested_path_is_explained_step_by_step() {
         let expected =
             "Ada (ada@contoso.example) -> Inner -> Middle -> Outer -> shop with role member\n";
         assert_eq!(path, expected, "{on:?}");
+        stage.world.simulator.edit(|tenant| tenant.rename_group(inner, "In\u{1b}[2Kner"));
+        daemon.turn(Signal::USR1).await;
+        let path = stage.ask(&["access", "explain", "ada@contoso.example", "shop"]).await;
+        assert!(path.contains("-> In\\u{1b}[2Kner -> Middle"), "{on:?}: {path:?}");
         let owner = stage.ask(&["access", "explain", "olga@contoso.example", "shop"]).await;
         assert_eq!(
             owner,

@@ -97,3 +97,84 @@ async fn explaining_names_the_nested_groups_on_the_way() {
         assert_eq!(counts["app"], 3, "{on:?}");
     }
 }
+
+/// The ways that are told, and whether there are more.
+async fn ways(world: &World, name: &str) -> (Vec<String>, bool) {
+    let email = address(name);
+    let paths = world.store.read(move |tx| tx.access_explain(&email, "app")).await.unwrap();
+    let paths = paths.expect("there is the product");
+    let told = paths.iter().map(|path| path.via.join(">")).collect();
+    (told, paths.iter().any(|path| path.more))
+}
+
+const DIAMOND: Groups<'_> = &[
+    ("left", &["ada"]),
+    ("right", &["ada"]),
+    ("outer", &["left", "right", "ada"]),
+    ("other", &["right"]),
+];
+
+#[tokio::test]
+async fn every_way_is_told_whatever_groups_are_called() {
+    for on in BOTH {
+        let world = World::new(on, company(DIAMOND)).await;
+        world.edit(|tenant| tenant.rename_group(id("other"), "outer"));
+        world.run(Full).await;
+        world.link("app", id("outer"));
+        world.link("app", id("other"));
+        world.run(Full).await;
+        let (mut told, more) = ways(&world, "ada").await;
+        told.sort();
+        assert_eq!(told, ["left>outer", "outer", "right>outer", "right>outer"], "{on:?}");
+        assert!(!more, "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_without_a_way_or_leads_through_a_removed_group_is_told_as_that() {
+    for on in BOTH {
+        let world = World::new(on, company(DIAMOND)).await;
+        world.link("app", id("other"));
+        world.run(Full).await;
+        assert_eq!(ways(&world, "ada").await.0, ["right>other"], "{on:?}");
+        for lost in [
+            format!(
+                "UPDATE dirsync_observed_groups SET presence = 'gone' WHERE object_id = '{}'",
+                id("right")
+            ),
+            format!("DELETE FROM dirsync_observed_edges WHERE group_id = '{}'", id("other")),
+        ] {
+            world.sql(&lost);
+            let (email, none) = (address("ada"), Vec::<String>::new());
+            let paths = world.store.read(move |tx| tx.access_explain(&email, "app")).await.unwrap();
+            let Some([path]) = paths.as_deref() else { panic!("{on:?}: {paths:?}") };
+            assert_eq!((&*path.row.source, &path.via), ("aad_group", &none), "{on:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn groups_nested_in_each_other_end_and_the_limit_is_told() {
+    const NAMES: [&str; 8] = ["g1", "g2", "g3", "g4", "g5", "g6", "g7", "g8"];
+    // Of five groups that are all in each other 1 + 3 + 6 + 6 ways lead from one to another.
+    for (size, expected, more) in [(5, 16, false), (8, 100, true)] {
+        for on in BOTH {
+            let groups: Vec<(&str, Vec<&str>)> = NAMES[..size]
+                .iter()
+                .map(|name| {
+                    let others = NAMES[..size].iter().copied().filter(|other| other != name);
+                    (*name, others.chain((*name == "g1").then_some("ada")).collect())
+                })
+                .collect();
+            let groups: Vec<(&str, &[&str])> =
+                groups.iter().map(|(name, members)| (*name, members.as_slice())).collect();
+            let world = World::new(on, company(&groups)).await;
+            world.link("app", id(NAMES[size - 1]));
+            world.run(Full).await;
+            let (told, cut) = ways(&world, "ada").await;
+            assert_eq!((told.len(), cut), (expected, more), "{on:?}");
+            assert_eq!(told[0], format!("g1>g{size}"), "{on:?}: the shortest comes first");
+            assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), expected, "{on:?}");
+        }
+    }
+}
