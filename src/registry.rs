@@ -27,6 +27,17 @@ struct Product {
     owner: Option<String>,
 }
 
+impl Product {
+    /// Everything that people read, and that databases and terminals have to bear.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let groups = self.groups.iter().map(|group| ("a group name", group.as_str()));
+        [("the name", self.name.as_str()), ("the description", self.description.as_str())]
+            .into_iter()
+            .chain(groups)
+            .chain(self.owner.as_deref().map(|owner| ("the owner", owner)))
+    }
+}
+
 /// The environments of the client's page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -120,27 +131,37 @@ fn problems(products: &[Product]) -> Vec<String> {
     for (at, product) in products.iter().enumerate() {
         let entry = at + 1;
         let name = product.name.as_str();
+        // What is complained about may be what a terminal would obey.
+        let shown = name.escape_debug();
         if name.trim() != name || name.is_empty() {
             problems.push(format!(
-                "entry {entry}: name \"{name}\" is empty or has blanks around it; trim it"
+                "entry {entry}: name \"{shown}\" is empty or has blanks around it; trim it"
             ));
         }
         if let Some(first) = seen.insert(name, entry) {
             problems.push(format!(
-                "entry {entry}: \"{name}\" is named already by entry {first}; keep one"
+                "entry {entry}: \"{shown}\" is named already by entry {first}; keep one"
             ));
         }
         if product.groups.iter().any(|group| group.trim().is_empty()) {
-            problems.push(format!("entry {entry} (\"{name}\"): a group name is empty; remove it"));
+            problems.push(format!("entry {entry} (\"{shown}\"): a group name is empty; remove it"));
         }
         let folded: std::collections::BTreeSet<_> =
             product.groups.iter().map(|g| fold_case(g)).collect();
         if folded.len() != product.groups.len() {
-            problems.push(format!("entry {entry} (\"{name}\"): a group is named twice; keep one"));
+            problems.push(format!("entry {entry} (\"{shown}\"): a group is named twice; keep one"));
         }
         if product.owner.as_deref().is_some_and(|owner| owner.trim().is_empty()) {
-            problems
-                .push(format!("entry {entry} (\"{name}\"): the owner is empty; leave the key out"));
+            problems.push(format!(
+                "entry {entry} (\"{shown}\"): the owner is empty; leave the key out"
+            ));
+        }
+        for (what, text) in product.texts() {
+            if text.contains(char::is_control) {
+                problems.push(format!(
+                    "entry {entry} (\"{shown}\"): {what} has a control character in it; remove it"
+                ));
+            }
         }
     }
     problems
@@ -186,6 +207,23 @@ mod tests {
         for part in ["named already", "named twice", "group name is empty", "owner is empty"] {
             assert!(told.contains(part), "{part} in {told}");
         }
+    }
+
+    #[test]
+    fn what_no_database_stores_and_a_terminal_obeys_is_refused() {
+        let text = r#"
+            [[product]]
+            name = "sh\u0000op"
+            description = "the\u001b[31mshop"
+            environment = "production"
+            groups = ["Out\u0007er"]
+            owner = "Ol\u009bga"
+        "#;
+        let told = check(text).expect_err("four problems");
+        for part in ["the name", "the description", "a group name", "the owner"] {
+            assert!(told.contains(&format!("{part} has a control character")), "{part} in {told}");
+        }
+        assert!(!told.replace('\n', "").contains(char::is_control), "{told:?}");
     }
 
     #[test]

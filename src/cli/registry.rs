@@ -1,13 +1,15 @@
 //! `registry check`: the registry's file alone, and what it would change in a database.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::plans::plain;
 use super::{Context, Exit, RegistryCommand, failed, unready, unusable};
 use crate::chain::Chain;
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::directory::Mode;
-use crate::reconcile::plan::{Plan, lines};
+use crate::reconcile::plan::{Item, Plan, lines};
 use crate::reconcile::report::{FindingKind, Trigger};
 use crate::registry::{self, Registry};
 use crate::service;
@@ -17,7 +19,13 @@ use crate::sync::{Done, Error, Sync};
 /// the changes shown, without writing any.
 pub async fn run(context: &Context, command: &RegistryCommand) -> Exit {
     let RegistryCommand::Check { file } = command;
-    let config = Config::load(&context.sources);
+    let config = match Config::load(&context.sources) {
+        Err(problems) if wants_comparison(&context.sources) => {
+            eprintln!("{problems}");
+            return Exit::Usage;
+        }
+        config => config,
+    };
     let configured = config.as_ref().ok().and_then(|config| config.registry.file.clone());
     let Some(path) = file.clone().or(configured) else {
         eprintln!("no registry: name a file, or set registry.file");
@@ -40,15 +48,22 @@ pub async fn run(context: &Context, command: &RegistryCommand) -> Exit {
     };
     match compare(&config, registry).await {
         Ok(done) => tell_changes(&done),
-        Err(exit) => return exit,
+        Err(exit) => exit,
     }
-    Exit::Done
+}
+
+/// Whether a database was meant: whoever gives settings and makes a mistake in them must
+/// not take the check of the file alone for the check of both.
+fn wants_comparison(sources: &Sources) -> bool {
+    let settings =
+        |name: &String| name.starts_with("DIRSYNC__") && name != "DIRSYNC__REGISTRY__FILE";
+    sources.file.is_some() || sources.environment.keys().any(settings)
 }
 
 fn tell_file(path: &Path, registry: &Registry) {
-    let groups: std::collections::BTreeSet<&String> =
+    let groups: BTreeSet<&String> =
         registry.entries.iter().flat_map(|entry| &entry.groups).collect();
-    let owners: std::collections::BTreeSet<String> = registry
+    let owners: BTreeSet<String> = registry
         .entries
         .iter()
         .filter_map(|entry| entry.owner.as_deref())
@@ -82,17 +97,37 @@ async fn compare(config: &Config, registry: Registry) -> Result<Done, Exit> {
     })
 }
 
-fn tell_changes(done: &Done) {
-    let Plan { products, links, members, bindings, raised, .. } = done.plan.clone();
-    let raised = raised.into_iter().filter(|((kind, _), _)| is_registry(*kind)).collect();
-    let plan = Plan { products, links, members, bindings, raised, ..Plan::default() };
+/// The registry's part of the plan, with what is held of it and what a person should look
+/// at: a registry that waits for somebody is not carried out.
+fn tell_changes(done: &Done) -> Exit {
+    let Plan { products, links, members, bindings, raised, withheld, .. } = done.plan.clone();
+    let mut findings = done.world.open_findings.clone();
+    findings.retain(|key, _| !done.plan.resolved.contains(key));
+    findings.extend(raised);
+    findings.retain(|(kind, _), _| is_registry(*kind));
+    let withheld: BTreeSet<Item> = withheld.into_iter().filter(is_registry_item).collect();
+    let held = withheld.len();
+    let raised = findings;
+    let plan = Plan { products, links, members, bindings, raised, withheld, ..Plan::default() };
     let lines = lines(&plan, &done.world);
     if lines.is_empty() {
         println!("the database holds just what the registry says");
     }
     for line in lines {
-        println!("{line}");
+        println!("{}", plain(&line));
     }
+    if held == 0 {
+        return Exit::Done;
+    }
+    println!("{held} changes (=) are held until somebody approves them; see `plans list`");
+    Exit::Held
+}
+
+const fn is_registry_item(item: &Item) -> bool {
+    matches!(
+        item,
+        Item::Link(..) | Item::Linking(..) | Item::ProductMember(..) | Item::Rebinding(..)
+    )
 }
 
 const fn is_registry(kind: FindingKind) -> bool {

@@ -52,3 +52,61 @@ async fn with_a_database_the_changes_are_shown_and_none_is_made() {
         stage.world.assert_audit_whole().await;
     }
 }
+
+/// A product with one group.
+fn entry(group: &str) -> String {
+    format!(
+        "[[product]]\nname = \"shop\"\ndescription = \"Shop\"\nenvironment = \"production\"\ngroups = [{group:?}]\n"
+    )
+}
+
+#[tokio::test]
+async fn what_would_be_held_is_shown_before_and_after_it_is() {
+    for on in BOTH {
+        let stage = Stage::new(on, small(82)).await;
+        let groups: Vec<String> = stage.world.simulator.read(|tenant| {
+            let live = tenant.groups().filter(|group| !group.is_deleted());
+            live.map(|group| group.display_name.clone()).collect()
+        });
+        let [first, .., last] = groups.as_slice() else { panic!("groups: {groups:?}") };
+        stage.write_registry(&entry(first));
+        stage.ask(&["sync"]).await;
+        let told = stage.ask(&["registry", "check"]).await;
+        assert!(told.contains("just what the registry says"), "{on:?}: {told}");
+        stage.set_raw("guard.rehearse", "true");
+        stage.write_registry(&entry(last));
+        for _ in 0..2 {
+            let told = stage.tell(&["registry", "check"]).await;
+            assert_eq!(told.code, 3, "{on:?}: {told:?}");
+            assert!(told.out.contains("\n= "), "{on:?}: {told:?}");
+            assert!(told.out.contains("are held until somebody approves"), "{on:?}: {told:?}");
+            assert_eq!(stage.tell(&["sync"]).await.code, 3, "{on:?}");
+        }
+        stage.write_registry(&entry("NOBODY-KNOWS").replace("shop", "other"));
+        for _ in 0..2 {
+            let told = stage.tell(&["registry", "check"]).await;
+            assert!(told.out.contains("NOBODY-KNOWS"), "{on:?}: open findings are told: {told:?}");
+            stage.tell(&["sync"]).await;
+        }
+    }
+}
+
+#[test]
+fn a_broken_configuration_is_not_taken_for_none() {
+    for (args, variable, part) in [
+        (&["--config", "/nowhere/dirsync.toml"][..], None, "/nowhere/dirsync.toml"),
+        (&[], Some(("DIRSYNC__DATABASE__URL", "mysql://host/db")), "database.url"),
+        (&[], Some(("DIRSYNC__IDENTITY__KIND", "nonsense")), "identity.kind"),
+    ] {
+        let mut command = binary();
+        let output = command
+            .args(args)
+            .args(["registry", "check", SHIPPED])
+            .envs(variable)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(part), "{part} in {told}");
+    }
+}
