@@ -3,6 +3,10 @@
 //! Owns words, help texts and exit codes. Answers go to standard output, everything
 //! else to standard error. Only this module and `main` name `clap`.
 
+// First, because what it defines is used by the modules below.
+#[macro_use]
+mod screen;
+
 pub mod access;
 pub mod audit;
 pub mod check;
@@ -57,7 +61,7 @@ pub async fn dispatch(command: &Command, context: &Context) -> Exit {
     if let Err(error) = memory::keep_private() {
         eprintln!("core dumps could not be switched off: {error}");
     }
-    match command {
+    let exit = match command {
         Command::Run => run::run(context).await,
         Command::Sync(args) => sync::run(context, args).await,
         Command::Migrate(args) => migrate::run(context, args).await,
@@ -71,7 +75,8 @@ pub async fn dispatch(command: &Command, context: &Context) -> Exit {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args).await,
         Command::Completions(args) => completions::run(args),
-    }
+    };
+    screen::close(exit)
 }
 
 /// Says why a command failed, causes included.

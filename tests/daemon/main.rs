@@ -28,6 +28,7 @@ mod metrics;
 mod mirror;
 mod one_run;
 mod outages;
+mod output;
 mod pooler;
 mod privacy;
 mod registry;

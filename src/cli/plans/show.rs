@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use crate::store::{PlanDetail, PlanItem, StoredPlan};
 
-/// Text from outside on a terminal: what could move the cursor, erase what stands there or
-/// turn the direction of writing is spelled out, so that nothing on the screen lies.
+/// Text from outside on a terminal: what could move the cursor, erase what stands there,
+/// begin a line, turn the direction of writing or not be seen is spelled out, so that nothing on the screen lies.
 pub(in crate::cli) fn plain(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let misleads = |c: char| matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || turns(c) {
+        if c.is_control() || misleads(c) {
             plain.extend(c.escape_unicode());
         } else {
             plain.push(c);
@@ -234,6 +234,8 @@ mod tests {
             ("a\nstatus approved", "a\\u{a}status approved"),
             ("a\u{1b}[2Kb", "a\\u{1b}[2Kb"),
             ("a\u{202e}b", "a\\u{202e}b"),
+            ("a\u{9b}2Kb", "a\\u{9b}2Kb"),
+            ("a\u{61c}\u{200b}\u{2028}\u{feff}b", "a\\u{61c}\\u{200b}\\u{2028}\\u{feff}b"),
         ] {
             assert_eq!(plain(text), expected);
         }
