@@ -51,6 +51,8 @@ enum Refusal {
     Hash(String),
     #[error("--reason is empty; say why, for whoever finds it rejected")]
     NoReason,
+    #[error("--break-glass is empty; say why, for whoever audits it")]
+    GlassWithoutReason,
     #[error("plan {0}: what is stored does not have this hash any more; somebody altered it")]
     Altered(String),
     #[error(transparent)]
@@ -108,7 +110,14 @@ async fn find(store: &Store, hash: &str) -> Result<PlanDetail, Refusal> {
     found.ok_or_else(|| Refusal::Unknown(hash.to_owned()))
 }
 
+/// A reason is for whoever reads it later, so that an empty one is none.
+fn require_reason(break_glass: Option<&str>) -> Result<(), Refusal> {
+    let empty = break_glass.is_some_and(|reason| reason.trim().is_empty());
+    if empty { Err(Refusal::GlassWithoutReason) } else { Ok(()) }
+}
+
 async fn approve(store: &Store, args: &ApproveArgs) -> Result<Exit, Refusal> {
+    require_reason(args.break_glass.as_deref())?;
     let detail = find(store, &args.hash).await?;
     if !detail.intact {
         return Err(Refusal::Altered(detail.plan.hash));
@@ -133,6 +142,7 @@ async fn reject(store: &Store, args: &RejectArgs) -> Result<Exit, Refusal> {
     if args.reason.trim().is_empty() {
         return Err(Refusal::NoReason);
     }
+    require_reason(args.break_glass.as_deref())?;
     let detail = find(store, &args.hash).await?;
     let decider = decider(store, args.by.as_deref(), args.break_glass.as_deref()).await?;
     let decision = Decision::Reject(args.reason.clone());

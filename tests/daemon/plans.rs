@@ -72,6 +72,13 @@ async fn a_plan_is_shown_approved_and_carried_out_by_the_daemon() {
         let admin = make_admin(&stage);
         let nobody = stage.tell(&["plans", "approve", &hash, "--by", "nobody@x"]).await;
         assert!(nobody.code == 2 && nobody.err.contains("no live admin"), "{nobody:?}");
+        for silent in [
+            &["plans", "approve", &hash, "--break-glass", " "][..],
+            &["plans", "reject", &hash, "--reason", "no", "--break-glass", ""],
+        ] {
+            let told = stage.tell(silent).await;
+            assert!(told.code == 2 && told.err.contains("--break-glass is empty"), "{told:?}");
+        }
         let glass = stage.tell(&["plans", "approve", &hash, "--break-glass", "in a hurry"]).await;
         assert!(glass.code == 2 && glass.err.contains("--by"), "{glass:?}");
         for items in ["0", "99999", "x"] {
