@@ -1,5 +1,6 @@
 //! Ways through nested groups: from a person up to a linked group, as they were observed.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use diesel::prelude::*;
@@ -53,8 +54,8 @@ impl Tx<'_> {
                 for (member, group, name) in rows {
                     let group = ObjectId::from(group);
                     parents.entry(member.into()).or_default().push(group);
-                    if !names.contains_key(&group) {
-                        names.insert(group, name.unwrap_or_else(|| group.to_string()));
+                    if let Entry::Vacant(unmet) = names.entry(group) {
+                        unmet.insert(name.unwrap_or_else(|| group.to_string()));
                         next.insert(group);
                     }
                 }

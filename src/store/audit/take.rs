@@ -85,11 +85,11 @@ impl Reader {
         if let Some(what) = told.misfit() {
             self.say(audit_id, what);
         }
-        self.replay_row(told);
+        self.replay_row(&told);
         Ok(())
     }
 
-    fn replay_row(&mut self, told: Told<'_>) {
+    fn replay_row(&mut self, told: &Told<'_>) {
         let Some(key) = told.key() else {
             return self.say(told.audit_id, format!("names no {} that there can be", told.entity));
         };
@@ -98,7 +98,7 @@ impl Reader {
         let stood = match (told.entity, key) {
             ("user", Key::One(id)) => replace(users, id, after),
             ("aad_group", Key::One(id)) => replace(groups, id, after),
-            ("aad_group", Key::Two(group, user)) => return self.membership(&told, (group, user)),
+            ("aad_group", Key::Two(group, user)) => return self.membership(told, (group, user)),
             ("product", Key::One(id)) => replace(products, id, after),
             ("product_aad_group", Key::Two(a, b)) => replace(links, (a, b), after),
             (_, Key::Two(a, b)) => replace(members, (a, b), after),
@@ -109,7 +109,7 @@ impl Reader {
                 |loose: &Loose| loose.run == told.run && loose.with == (told.entity, told.id);
             self.loose.retain(|loose| !purged(loose));
         }
-        self.compare(&told, key, stood.as_ref());
+        self.compare(told, key, stood.as_ref());
     }
 
     /// Compares what the row says stood there with what the rows above it say.
