@@ -135,9 +135,8 @@ impl Verdict {
             _ => false,
         };
         let kinds: [&dyn Fn(&Item) -> bool; 3] = [&own, &personal, &shared];
-        let waits = |kind: &&&dyn Fn(&Item) -> bool| {
-            self.held.keys().chain(&self.standing).any(kind)
-        };
+        let waits =
+            |kind: &&&dyn Fn(&Item) -> bool| self.held.keys().chain(&self.standing).any(kind);
         let Some(kind) = kinds.iter().find(waits) else { return };
         for (_, new) in self.held.iter_mut().filter(|(item, _)| kind(item)) {
             new.cost.entry(product.to_owned()).or_default().insert(user);
