@@ -131,6 +131,29 @@ async fn a_table_that_is_not_the_model_is_refused_by_name_and_nothing_is_made() 
     }
 }
 
+/// A row without what every run needs is met before the first run, by name.
+#[tokio::test]
+async fn rows_without_a_value_are_refused_by_name_and_nothing_is_made() {
+    for on in BOTH {
+        for (table, column) in [
+            ("users", "created_at"),
+            ("users", "name"),
+            ("products", "updated_at"),
+            ("aad_groups", "display_name"),
+        ] {
+            let database = Database::new(on);
+            database.sql(&foreign_model(on).replace(" NOT NULL", ""));
+            database.sql(CLIENT_ROWS);
+            database.sql(&format!("UPDATE {table} SET {column} = NULL"));
+            let before = database.dump();
+            let refused = database.store().migrate().await.unwrap_err().to_string();
+            let told = refused.contains(&format!("\"{table}\"")) && refused.contains(column);
+            assert!(told && refused.contains("UPDATE"), "{on:?}: {refused}");
+            assert!(database.dump() == before, "{on:?} {table}: nothing is made");
+        }
+    }
+}
+
 /// Types that the daemon could not write are met before it writes.
 #[tokio::test]
 async fn columns_of_other_types_are_refused_by_name() {

@@ -4,7 +4,7 @@
 //! must be such that the daemon can read and write them, whatever an enum is called.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::super::connection::Conn;
 use super::super::{Doing, Error};
@@ -144,8 +144,42 @@ pub(super) fn check(conn: &mut Conn) -> Result<(), Error> {
             );
             return Err(Error::Schema(SchemaState::Foreign(what).to_string()));
         }
+        if !columns.is_empty() && READ_WHOLE.contains(table) {
+            require_values(conn, table, needs)?;
+        }
     }
     Ok(())
+}
+
+/// Tables of which every row is read, whoever made it: all but the description is needed.
+const READ_WHOLE: [&str; 5] =
+    ["products", "users", "aad_groups", "product_aad_groups", "product_members"];
+
+/// Refuses rows without a value that every run would stumble upon.
+fn require_values(
+    conn: &mut Conn,
+    table: &str,
+    needs: &[(&'static str, Need)],
+) -> Result<(), Error> {
+    for (column, _) in needs.iter().filter(|(column, _)| *column != "description") {
+        let sql = format!("SELECT count(*) AS count FROM {table} WHERE {column} IS NULL");
+        let Rows { count } =
+            diesel::sql_query(sql).get_result(conn).doing("looking at rows of other services")?;
+        if count > 0 {
+            let what = format!(
+                "\"{table}\" has {count} row(s) without {column}, which the data model asks for; give them a value (UPDATE {table} SET {column} = … WHERE {column} IS NULL) and run this again"
+            );
+            return Err(Error::Schema(SchemaState::Foreign(what).to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// How many rows there are.
+#[derive(QueryableByName)]
+struct Rows {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
 }
 
 /// The columns of a table or view; none where there is none.
