@@ -182,6 +182,7 @@ const CASES: &[Case] = &[
         turn product_aad_group.link
         links App = A
         who App = ada
+        others 1
         ",
     ),
     (
