@@ -249,7 +249,8 @@ class Configuration(unittest.TestCase):
         self.assertIn("not current", checked.stdout)
         if "registry" in config:
             registry = run("registry", "check", folder / "registry.toml")
-            self.assertNotEqual(registry.returncode, 2, registry.stderr)
+            # Configuration and file are taken; what comes next is a database that nobody has migrated.
+            self.assertIn("the database schema is not the one", registry.stderr)
 
     @unittest.skipUnless(daemon(), "the daemon is not built: cargo build")
     def test_the_migration_needs_what_its_container_has(self):
