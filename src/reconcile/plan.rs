@@ -259,8 +259,8 @@ impl Plan {
             && members.is_empty()
     }
 
-    /// Forgets of what people gain and lose what they do by `part` as well. Returns how many
-    /// pairs are gained by `part` alone: what is left out of it would take them as well.
+    /// Forgets of what people lose what they lose by `part` as well. Returns how many pairs
+    /// are gained by `part` alone: what is left out of it would take them as well.
     pub fn leave_out(&mut self, part: &Self) -> u64 {
         let mut done: BTreeMap<ObjectId, &AccessChange> =
             part.access.iter().map(|change| (change.user, change)).collect();
@@ -268,8 +268,6 @@ impl Plan {
         for change in &mut self.access {
             if let Some(done) = done.remove(&change.user) {
                 passing += done.gained.difference(&change.gained).count();
-                change.gained.retain(|product| !done.gained.contains(product));
-                change.gifts.retain(|product, _| !done.gained.contains(product));
                 change.lost.retain(|product, _| !done.lost.contains_key(product));
             }
         }

@@ -173,8 +173,10 @@ impl Committing<'_> {
         let Applied { changes } = tx.apply(&plan, &world, &info, &verdict.approved)?;
         let totals = guard::totals_after(totals, &plan);
         tx.record_taken(&verdict.taken, &info)?;
-        let unseen = observation.again || is_unconfirmed(&plan, &open) || tx.has_unread_groups()?;
-        if observation.rehearsal.is_some() && unseen {
+        // Asked in rehearsals alone: every other run is spared the look.
+        if observation.rehearsal.is_some()
+            && (observation.again || is_unconfirmed(&plan, &open) || tx.has_unread_groups()?)
+        {
             info.fingerprint.push_str(REHEARSING);
         }
         tx.move_cursor(&observation.cursor, totals, &info)?;

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::store::{PlanDetail, PlanItem, StoredPlan};
 
 /// Text from outside on a terminal: what could move the cursor, erase what stands there,
-/// begin a line, turn the direction of writing or not be seen is spelled out, so that nothing on the screen lies.
+/// begin a line, turn the direction of writing or not be seen is spelled out, so that
+/// nothing on the screen lies.
 pub(in crate::cli) fn plain(text: &str) -> String {
     let misleads = |c: char| matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let mut plain = String::with_capacity(text.len());
