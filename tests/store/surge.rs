@@ -13,12 +13,27 @@ const STAFF: Groups<'_> = &[
 const SURGE: &str = "product app would be given to 4 people, where 2 had it; \
     guard.gain_percent is 100 and guard.hold_gains is set";
 
+fn holding() -> Limits {
+    Limits { hold_gains: true, floor: 2, ..unlimited() }
+}
+
+/// Both groups open the wiki, and `readers` opens app as well.
+async fn two_ways(on: On) -> World {
+    let mut world = World::new(on, company(STAFF)).await;
+    world.run(Full).await;
+    world.link("app", id("readers"));
+    world.link("wiki", id("crowd"));
+    world.link("wiki", id("readers"));
+    world.settings.limits = holding();
+    world
+}
+
 /// Two people reach `app`; four more come by a group that is nested into theirs.
 async fn nested(on: On) -> World {
     let mut world = World::new(on, company(STAFF)).await;
     world.run(Full).await;
     world.link("app", id("readers"));
-    world.settings.limits = Limits { hold_gains: true, floor: 2, ..unlimited() };
+    world.settings.limits = holding();
     let done = world.follow(|tenant| tenant.add_member(id("readers"), id("crowd"))).await;
     assert_eq!(done.outcome, Outcome::Held, "{on:?}");
     assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}");
@@ -86,12 +101,7 @@ async fn a_part_may_be_approved_and_the_rest_rejected() {
 #[tokio::test]
 async fn holding_it_takes_nothing_from_anybody() {
     for on in BOTH {
-        let mut world = World::new(on, company(STAFF)).await;
-        world.run(Full).await;
-        world.link("app", id("readers"));
-        world.link("wiki", id("crowd"));
-        world.link("wiki", id("readers"));
-        world.settings.limits = Limits { hold_gains: true, floor: 2, ..unlimited() };
+        let world = two_ways(on).await;
         // They move from one group of the wiki to another, which opens app to them as well.
         let done = world
             .follow(|tenant| {
@@ -113,21 +123,26 @@ async fn holding_it_takes_nothing_from_anybody() {
     }
 }
 
+/// In a delta run as in a full one, though nobody in the group has moved.
 #[tokio::test]
 async fn a_link_of_the_registry_is_a_surge_as_well() {
-    for on in BOTH {
+    for (on, mode) in BOTH.into_iter().flat_map(|on| [(on, Full), (on, Delta)]) {
         let mut world = World::new(on, company(STAFF)).await;
-        world.settings.limits = Limits { hold_gains: true, floor: 2, ..unlimited() };
+        world.settings.limits = holding();
         world.registry(vec![entry("app", &["readers"], None)]);
         world.run_agreed(Full).await;
         world.run_agreed(Full).await;
         assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}: a first run is no surge");
         world.registry(vec![entry("app", &["readers", "crowd"], None)]);
-        assert_eq!(world.run(Full).await.outcome, Outcome::Held, "{on:?}");
-        assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}");
+        assert_eq!(world.run(mode).await.outcome, Outcome::Held, "{on:?} {mode:?}");
+        assert_eq!(world.who("app"), ["ada", "bob"], "{on:?} {mode:?}");
         world.approve_all().await;
-        world.run(Delta).await;
-        assert_eq!(world.who("app").len(), 6, "{on:?}");
+        let report = world.run(Delta).await;
+        assert_eq!(
+            (report.outcome, report.access.gained),
+            (Outcome::Applied, 4),
+            "{on:?} {mode:?}"
+        );
         world.assert_rests().await;
         world.assert_audit_whole().await;
     }
@@ -135,12 +150,7 @@ async fn a_link_of_the_registry_is_a_surge_as_well() {
 
 /// Four people are to come into `readers`, which opens app and wiki; they have wiki already.
 async fn refused(on: On) -> World {
-    let mut world = World::new(on, company(STAFF)).await;
-    world.run(Full).await;
-    world.link("app", id("readers"));
-    world.link("wiki", id("crowd"));
-    world.link("wiki", id("readers"));
-    world.settings.limits = Limits { hold_gains: true, floor: 2, ..unlimited() };
+    let world = two_ways(on).await;
     let done = world
         .follow(|tenant| {
             for name in ["cem", "dora", "eve", "fay"] {
@@ -196,24 +206,6 @@ async fn an_end_that_is_held_as_well_makes_no_difference() {
 }
 
 #[tokio::test]
-async fn a_registry_link_counts_in_a_delta_run_as_well() {
-    for on in BOTH {
-        let mut world = World::new(on, company(STAFF)).await;
-        world.settings.limits = Limits { hold_gains: true, floor: 2, ..unlimited() };
-        world.registry(vec![entry("app", &["readers"], None)]);
-        world.run_agreed(Full).await;
-        world.run_agreed(Full).await;
-        world.registry(vec![entry("app", &["readers", "crowd"], None)]);
-        assert_eq!(world.run(Delta).await.outcome, Outcome::Held, "{on:?}");
-        assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}");
-        world.settings.limits.hold_gains = false;
-        world.approve_all().await;
-        let report = world.run(Delta).await;
-        assert_eq!((report.outcome, report.access.gained), (Outcome::Applied, 4), "{on:?}");
-    }
-}
-
-#[tokio::test]
 async fn a_link_that_people_make_gives_access_at_once() {
     for on in BOTH {
         let mut world = World::new(on, company(STAFF)).await;
@@ -222,7 +214,7 @@ async fn a_link_that_people_make_gives_access_at_once() {
         world.link("app", id("readers"));
         world.run(Full).await;
         world.run(Full).await;
-        world.settings.limits = Limits { hold_gains: true, floor: 2, ..unlimited() };
+        world.settings.limits = holding();
         world.run(Delta).await;
         world.link("app", id("crowd"));
         world.run(Delta).await;
