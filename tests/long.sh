@@ -3,6 +3,7 @@
 #
 #   tests/long.sh                    all of them
 #   tests/long.sh seeds [N [FIRST]]  N fault histories (200), each drawn from its seed: tests/faults
+#   tests/long.sh properties [N]     properties and histories with other draws, N cases each (2048)
 #   tests/long.sh image              the container image, built and run: tests/image.sh
 #
 # A seed that fails is named with its story; DIRSYNC_SEED=7 cargo test --test faults lives it
@@ -16,11 +17,20 @@ seeds() {
         cargo test --locked --test faults -- --nocapture whatever_happens
 }
 
+# Draws that tests/all.sh does not make; a failure names its own seed again with this one.
+properties() {
+    PROPTEST_RNG_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+    export PROPTEST_RNG_SEED PROPTEST_CASES="${1:-2048}"
+    echo "PROPTEST_RNG_SEED=$PROPTEST_RNG_SEED PROPTEST_CASES=$PROPTEST_CASES"
+    cargo test --locked --lib reconcile && cargo test --locked --test store any_history
+}
+
 image() { sh tests/image.sh; }
 
 case "${1:-all}" in
-    all) seeds && image ;;
+    all) properties && seeds && image ;;
     seeds) shift && seeds "$@" ;;
+    properties) shift && properties "$@" ;;
     image) image ;;
     *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

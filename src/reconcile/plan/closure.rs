@@ -3,6 +3,7 @@
 //! Works upwards, from a person to the groups above: so its cost follows the people
 //! whose edges changed, not the size of the groups.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -15,12 +16,30 @@ use crate::reconcile::world::{MemberRead, State, World};
 pub(super) struct Closure<'w> {
     world: &'w World,
     groups: &'w Groups,
+    /// Whether the members of a group are members of its parents, too.
+    passes: fn(&Groups, ObjectId) -> bool,
     above: RefCell<BTreeMap<ObjectId, Rc<BTreeSet<ObjectId>>>>,
+    /// The same without what is withheld, where that is something else.
+    lasting: Option<Box<Self>>,
 }
 
 impl<'w> Closure<'w> {
     pub(super) fn new(world: &'w World, groups: &'w Groups) -> Self {
-        Self { world, groups, above: RefCell::default() }
+        let through =
+            |passes, lasting| Self { world, groups, passes, above: RefCell::default(), lasting };
+        let lasting = groups.has_ending().then(|| Box::new(through(Groups::lasts, None)));
+        through(|groups, id| groups.state(id) == Some(State::Live), lasting)
+    }
+
+    /// Those of `all`, the groups of this user, that may be given: an end that is withheld
+    /// keeps what people have and gives nothing that they had not.
+    pub(super) fn given<'a>(
+        &self,
+        user: ObjectId,
+        all: &'a BTreeSet<ObjectId>,
+    ) -> Cow<'a, BTreeSet<ObjectId>> {
+        let lasting = self.lasting.as_ref().map(|lasting| Cow::Owned(lasting.of(user)));
+        lasting.unwrap_or(Cow::Borrowed(all))
     }
 
     /// The groups, among those that have a row, that `user` is an effective member of.
@@ -43,7 +62,7 @@ impl<'w> Closure<'w> {
         let mut reached = BTreeSet::from([group]);
         let mut open = vec![group];
         while let Some(next) = open.pop() {
-            if self.groups.state(next) != Some(State::Live) {
+            if !(self.passes)(self.groups, next) {
                 continue;
             }
             open.extend(self.parents(next).filter(|parent| reached.insert(*parent)));

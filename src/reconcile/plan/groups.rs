@@ -1,6 +1,6 @@
 //! Which groups the platform sees, under which name, and whether they give access.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Draft, Item};
 use crate::directory::{Evidence, ObjectId};
@@ -9,12 +9,24 @@ use crate::reconcile::world::{GroupRow, ObservedGroup, Presence, State};
 /// The decided state of each group in play, after this plan.
 pub(super) struct Groups {
     after: BTreeMap<ObjectId, GroupRow>,
+    /// Live only because their end is withheld.
+    ending: BTreeSet<ObjectId>,
 }
 
 impl Groups {
     /// The group's decided state; `None` for a group that has no row, or is purged.
     pub(super) fn state(&self, id: ObjectId) -> Option<State> {
         self.after.get(&id).and_then(|row| row.state)
+    }
+
+    /// Whether some group gives access only because its end is withheld.
+    pub(super) fn has_ending(&self) -> bool {
+        !self.ending.is_empty()
+    }
+
+    /// Whether the group gives access, and not only because its end is withheld.
+    pub(super) fn lasts(&self, id: ObjectId) -> bool {
+        self.state(id) == Some(State::Live) && !self.ending.contains(&id)
     }
 
     /// The group's name as the platform sees it.
@@ -27,6 +39,7 @@ impl Groups {
 pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
     let world = draft.world;
     let mut after = world.group_rows.clone();
+    let mut ending = BTreeSet::new();
     for id in &world.affected_groups {
         let Some(seen) = world.groups.get(id) else { continue };
         let before = world.group_rows.get(id);
@@ -46,6 +59,10 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
             };
             (Some(wanted), evidence)
         };
+        let live = wanted.as_ref().is_some_and(|row| row.state == Some(State::Live));
+        if live && !seen.presence.is_present() {
+            ending.insert(*id);
+        }
         if before == wanted.as_ref() {
             continue;
         }
@@ -60,7 +77,7 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
             evidence,
         });
     }
-    Groups { after }
+    Groups { after, ending }
 }
 
 fn is_removed(row: Option<&GroupRow>) -> bool {

@@ -24,9 +24,10 @@ pub(super) fn decide(
     for user in &world.affected_users {
         let stored = world.memberships.get(user).unwrap_or(&none);
         let wanted = if users.row(*user).is_some() { closure.of(*user) } else { BTreeSet::new() };
+        let given = closure.given(*user, &wanted);
         for group in stored.union(&wanted) {
             let made = match (stored.contains(group), wanted.contains(group)) {
-                (false, true) if may_join(draft, *group, *user) => true,
+                (false, true) if given.contains(group) && may_join(draft, *group, *user) => true,
                 // What is purged takes its memberships along; they gave nothing any more.
                 (true, false)
                     if users.is_purged(*user)

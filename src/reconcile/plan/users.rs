@@ -117,16 +117,18 @@ pub(super) fn decide<'w>(
         }
         let above = closure.of(*id);
         effective += above.len();
-        let is_admin = above.iter().any(|group| {
-            draft.policy.admin_groups.contains(group) && groups.state(*group) == Some(State::Live)
-        });
+        let named = |group: &&ObjectId| draft.policy.admin_groups.contains(group);
+        let stays_admin =
+            above.iter().filter(named).any(|group| groups.state(*group) == Some(State::Live));
+        let becomes_admin =
+            closure.given(*id, &above).iter().filter(named).any(|g| groups.lasts(*g));
         let is_member = !draft.policy.members_only || !above.is_empty();
         if has_left(seen) && by_hand.row_of(seen) == Some(Weight::Counts) {
             left.push((*id, seen));
         }
         let outsider = before.is_none() && !is_member && by_hand.row_of(seen).is_some();
         if let Some(state) = state(draft, *id, seen, before, is_member || outsider) {
-            let role = role(draft, *id, before, is_admin || !may_take_roles && is_granted(before));
+            let role = role(draft, *id, before, (becomes_admin, stays_admin || !may_take_roles));
             candidates.insert(*id, Candidate { seen, before, state, role, outsider });
         }
     }
@@ -256,19 +258,12 @@ fn state(
     }
 }
 
-/// Whether the daemon gave the role, and it has not been taken away by people.
-fn is_granted(row: Option<&UserRow>) -> bool {
-    let identity = row.and_then(|row| row.identity.as_ref());
-    row.is_some_and(|row| row.role == Role::Admin)
-        && identity.is_some_and(|identity| identity.admin_granted)
-}
-
 /// The role, and whether it is the daemon's to take back.
 fn role(
     draft: &mut Draft<'_>,
     id: ObjectId,
     before: Option<&UserRow>,
-    is_admin: bool,
+    (becomes_admin, stays_admin): (bool, bool),
 ) -> (Role, bool) {
     let had = before.map_or(Role::User, |row| row.role);
     let granted =
@@ -276,10 +271,11 @@ fn role(
     if draft.policy.admin_groups.is_empty() {
         return (had, granted);
     }
-    match (is_admin, had, granted) {
-        (true, Role::User, _) => (Role::Admin, true),
-        (false, Role::Admin, true) if draft.may(Item::Role(id)) => (Role::User, false),
-        (false, Role::User, true) => (Role::User, false),
+    match (had, granted) {
+        (Role::User, _) if becomes_admin => (Role::Admin, true),
+        (Role::Admin, true) if !stays_admin && draft.may(Item::Role(id)) => (Role::User, false),
+        // People took it back meanwhile.
+        (Role::User, true) => (Role::User, false),
         _ => (had, granted),
     }
 }

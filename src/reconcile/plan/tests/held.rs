@@ -73,6 +73,37 @@ fn a_held_run_gives_and_corrects_but_takes_nothing() {
 }
 
 #[test]
+fn an_end_that_is_withheld_gives_nothing_new() {
+    // Neither a role that is asked for only now, nor a place in a group further up.
+    check(
+        "
+        user ada
+        user bob
+        group A = ada
+        group B = bob
+        run
+        gone A
+        held delta
+        = group A
+        policy admins=A
+        held full
+        ? admin_group_unusable A: this group of roles.admin_groups is deleted…
+        = group A
+        group C = A B
+        held full
+        + group C
+        + member C  bob@x
+        = group A
+        group A
+        full
+        ~ user ada@x role user -> admin
+        + member C  ada@x
+        * admin_group_unusable A
+        ",
+    );
+}
+
+#[test]
 fn people_lose_access_at_once_unless_the_limits_on_users_trip() {
     check(
         "
