@@ -254,6 +254,8 @@ pub struct World {
     pub purge_users: BTreeMap<ObjectId, Purge>,
     /// Groups likewise.
     pub purge_groups: BTreeSet<ObjectId>,
+    /// Whether this run could tell who may be purged.
+    pub purges_asked: PurgesAsked,
     /// Findings that are open, with their message.
     pub open_findings: BTreeMap<(FindingKind, String), String>,
 }
@@ -272,6 +274,15 @@ impl HandMade {
     pub fn counts(&self) -> bool {
         self.row.role == Role::Admin || self.has_products
     }
+}
+
+/// Whether a run asked the directory what is gone for good, and was answered: full runs do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PurgesAsked {
+    /// For users.
+    pub users: bool,
+    /// For groups.
+    pub groups: bool,
 }
 
 /// A user that may be purged.

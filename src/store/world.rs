@@ -24,7 +24,9 @@ use crate::directory::proof::Grave;
 use crate::directory::{MemberKind, ObjectId, fold_case};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::report::FindingKind;
-use crate::reconcile::world::{HandMade, Purge, RegistryEntry, State, UserRow, World, claims};
+use crate::reconcile::world::{
+    HandMade, Purge, PurgesAsked, RegistryEntry, State, UserRow, World, claims,
+};
 
 /// What a run wants decided.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +44,8 @@ pub struct Question {
     pub purge_users: BTreeMap<ObjectId, Grave>,
     /// Groups that may be purged.
     pub purge_groups: BTreeMap<ObjectId, Grave>,
+    /// Whether Graph was asked who may be.
+    pub purges_asked: PurgesAsked,
     /// Users that earlier runs held something of.
     pub held_users: BTreeSet<ObjectId>,
     /// Groups likewise.
@@ -65,6 +69,7 @@ impl Tx<'_> {
             links: catalogue.links,
             open_findings: self.open_findings()?,
             purge_groups: question.purge_groups.keys().copied().collect(),
+            purges_asked: question.purges_asked,
             records: moved.records.clone(),
             registry: self.registry(question, catalogue.ours)?,
             ..World::default()

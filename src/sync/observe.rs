@@ -18,6 +18,7 @@ use crate::graph::{self, GoneSince, ObjectKind, Tally};
 use crate::reconcile::fold::{Admission, Part, Scope};
 use crate::reconcile::guard::Trip;
 use crate::reconcile::report::{CursorReset, FindingKind, Reading};
+use crate::reconcile::world::PurgesAsked;
 use crate::store::{Question, Start, Which};
 use reading::{Reader, Rounds};
 
@@ -207,6 +208,7 @@ async fn add_purges(
         })
         .await?;
     if users.is_empty() && groups.is_empty() {
+        question.purges_asked = PurgesAsked { users: true, groups: true };
         return Ok(());
     }
     let here = Utc::now();
@@ -234,8 +236,12 @@ async fn add_purges(
     };
     let asked = sync.directory.gone_since(&users, ObjectKind::User).await?;
     question.purge_users.extend(asked.into_iter().filter_map(gone));
+    question.purges_asked.users = true;
     match sync.directory.gone_since(&groups, ObjectKind::Group).await {
-        Ok(asked) => question.purge_groups.extend(asked.into_iter().filter_map(gone)),
+        Ok(asked) => {
+            question.purge_groups.extend(asked.into_iter().filter_map(gone));
+            question.purges_asked.groups = true;
+        }
         // Without the right to look into the deleted groups nothing is known to be gone.
         Err(graph::Error::Forbidden(_)) => {}
         Err(error) => return Err(error.into()),

@@ -278,15 +278,26 @@ fn what_is_named_and_purged_leaves_no_row_behind() {
     }
 }
 
-/// Found by draws. A deleted admin group whose end was held gave the role to its people.
+/// Found by draws.
 #[test]
 fn histories_that_failed_before_stay_whole() {
-    let found = vec![
+    // A deleted admin group whose end was held gave the role to its people.
+    let admins = vec![
         (Step::Limits(Some(0)), false),
         (Step::Edits { seed: 421_170_357_042_216_157, count: 8 }, true),
         (Step::Admins(3), true),
         (Step::People(73), false),
     ];
+    // What a purge takes along was held only by the run after the one that held the purge,
+    // and no delta run knew of the purge any more.
+    let purge = vec![
+        (Step::End(0), false),
+        (Step::Limits(Some(0)), false),
+        (Step::Purge(true), false),
+        (Step::Edits { seed: 19_324_488_195_646_623, count: 4 }, true),
+    ];
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(live(false, found));
+    for history in [admins, purge] {
+        runtime.block_on(live(false, history));
+    }
 }

@@ -221,13 +221,15 @@ async fn a_purge_counts_for_the_guard() {
         assert_eq!(held.outcome, Outcome::Held, "{on:?}");
         assert!(world.user("ada").ends_with("removed"), "{on:?}");
         world.settings.limits = unlimited();
-        assert_eq!(
-            world.run(Delta).await.outcome,
-            Outcome::Unchanged,
-            "{on:?}: purges are for full runs"
-        );
+        for mode in [Delta, Full] {
+            let again = world.run(mode).await;
+            assert_eq!(again.outcome, Outcome::Held, "{on:?} {mode}: nobody was asked yet");
+            assert_eq!((again.pending, again.withheld), (held.pending, held.withheld), "{on:?}");
+        }
+        world.run_agreed(Delta).await;
+        assert!(world.user("ada").ends_with("removed"), "{on:?}: purges are for full runs");
         world.run(Full).await;
-        assert_eq!(world.user("ada"), "", "{on:?}");
+        assert_eq!((world.user("ada"), world.findings()), (String::new(), vec![]), "{on:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use super::limits::{Limits, Trip};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::Removals;
-use crate::reconcile::world::{ProductRole, World};
+use crate::reconcile::world::{ProductRole, State, World};
 
 /// How one product fares in a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,8 +92,13 @@ impl Demand {
             demand.sort(item, held.get(item), limits);
         }
         let met = |item: &Item| plan.taken.contains(item) || plan.withheld.contains(item);
+        let along = along(plan, held.keys().filter(|item| !met(item)));
         for (item, known) in held.iter().filter(|(item, _)| !met(item)) {
-            demand.miss(item, known, world);
+            if along.contains(item) {
+                demand.sort(item, Some(known), limits);
+            } else {
+                demand.miss(item, known, world);
+            }
         }
         demand.weigh_products(plan);
         demand.count_admins(plan, world);
@@ -150,11 +155,23 @@ impl Demand {
         self.forced.insert(item.clone(), Trip::Changed { plan });
     }
 
-    /// A held item that the plan does not ask for. Names are not asked for in every run:
-    /// until they are, nothing can be said about them.
+    /// A held item that the plan does not ask for. Names and purges are not asked for in
+    /// every run: until they are, nothing can be said about them.
     fn miss(&mut self, item: &Item, known: &HeldItem, world: &World) {
-        let unasked = matches!(item, Item::Rebinding(name, _)
-            if world.registry.wanted.is_some() && !world.registry.candidates.contains_key(name));
+        let unasked = match item {
+            Item::Rebinding(name, _) => {
+                world.registry.wanted.is_some() && !world.registry.candidates.contains_key(name)
+            }
+            Item::UserPurge(id) => {
+                let row = world.identities.get(id);
+                !world.purges_asked.users && row.is_some_and(|row| row.state() == State::Removed)
+            }
+            Item::GroupPurge(id) => {
+                let state = world.group_rows.get(id).and_then(|row| row.state);
+                !world.purges_asked.groups && state == Some(State::Removed)
+            }
+            _ => false,
+        };
         if unasked {
             self.standing.insert(item.clone());
         } else if matches!(known.answer, Answer::Approved(_)) {
@@ -285,6 +302,21 @@ pub(super) fn weigh(items: &BTreeSet<Item>, world: &World) -> Removals {
         }
     }
     removals
+}
+
+/// Those of `items` that are memberships which a purge takes along.
+fn along<'i>(plan: &Plan, items: impl Iterator<Item = &'i Item>) -> BTreeSet<&'i Item> {
+    let asked: BTreeMap<_, _> = items
+        .filter_map(|item| match item {
+            Item::Membership(group, user) => Some(((*group, *user), item)),
+            _ => None,
+        })
+        .collect();
+    if asked.is_empty() {
+        return BTreeSet::new();
+    }
+    let ended = plan.memberships.iter().filter(|change| !change.made);
+    ended.filter_map(|change| asked.get(&(change.group, change.user)).copied()).collect()
 }
 
 /// What each item of a plan costs, or gives.

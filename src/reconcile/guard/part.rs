@@ -63,6 +63,24 @@ impl Verdict {
         self.hold_back(part, world, costs, &trips)
     }
 
+    /// Holds what `part` withholds although the whole plan does not ask for it: what a purge
+    /// takes along waits with the purge.
+    pub fn hold_surfaced(&mut self, whole: &Plan, part: &Plan) {
+        let asked = |item: &Item| {
+            whole.taken.contains(item)
+                || whole.withheld.contains(item)
+                || self.held.contains_key(item)
+                || self.standing.contains(item)
+        };
+        let new: BTreeSet<Item> =
+            part.withheld.iter().filter(|item| !item.is_gift() && !asked(item)).cloned().collect();
+        let mut evidence = evidence(whole, &new);
+        for item in new {
+            let known = evidence.remove(&item);
+            self.held.insert(item, NewItem { cost: Cost::new(), evidence: known });
+        }
+    }
+
     /// Holds what was to be carried out, with what it turned out to cost.
     pub(super) fn hold_back(
         &mut self,

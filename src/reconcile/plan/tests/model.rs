@@ -11,8 +11,8 @@ use crate::reconcile::guard::held_objects;
 use crate::reconcile::plan::{Change, Consent, Item, Plan, plan};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    GroupRow, HandMade, Policy, ProductRole, ProductRow, Purge, RegistryWorld, State, UserRow,
-    World, claims,
+    GroupRow, HandMade, Policy, ProductRole, ProductRow, Purge, PurgesAsked, RegistryWorld, State,
+    UserRow, World, claims,
 };
 
 /// What a run decides upon: everything, or what moved and what depends on it.
@@ -156,6 +156,7 @@ impl Platform {
             records: self.moved.records.clone(),
             purge_users: self.purge_users.clone(),
             purge_groups: self.purge_groups.clone(),
+            purges_asked: PurgesAsked { users: reach == Reach::Full, groups: reach == Reach::Full },
             open_findings: self.findings.clone(),
         };
         match reach {
