@@ -21,7 +21,7 @@ pub use board::Board;
 pub use clock::Clock;
 pub use heartbeat::Heartbeat;
 pub use lead::{Elect, Lead, Leader};
-pub use life::{Daemon, DaemonError, Opening};
+pub use life::{Daemon, DaemonError, Opening, Recall};
 pub use requests::{Request, Requests};
 pub use schedule::{Follower, Ticker, Timetable};
 pub use shutdown::{Shutdown, Stopped, Stopper};

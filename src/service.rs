@@ -5,25 +5,24 @@
 
 mod election;
 mod inbox;
+mod past;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 pub use election::Election;
 pub use inbox::Inbox;
+pub use past::{open, recall};
 
 use crate::chain::Chain;
 use crate::config::{Config, Credential, Database, GroupScope, Secret, UserScope};
 use crate::daemon::{Lead, Refusal, Request, Runner, Shutdown, Stopped};
-use crate::directory::Mode;
 use crate::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
 use crate::metrics::Metrics;
 use crate::reconcile::guard::{self, Limit, Limits};
-use crate::reconcile::report::{Failure, Outcome, Report, States};
+use crate::reconcile::report::{Failure, Outcome, Past, Report};
 use crate::reconcile::world::RegistryEntry;
 use crate::registry;
 use crate::store::{self, Store};
@@ -339,9 +338,8 @@ impl Runner for Service {
         Ok(())
     }
 
-    async fn last_successes(&mut self) -> BTreeMap<Mode, DateTime<Utc>> {
-        let rows = self.sync.store().read(|tx| tx.last_successes()).await;
-        rows.unwrap_or_default().into_iter().collect()
+    async fn past(&mut self) -> Past {
+        self.sync.store().read(past::read).await.unwrap_or_default()
     }
 
     fn reload(&mut self, config: Arc<Config>) -> Result<(), Refusal> {
@@ -349,53 +347,5 @@ impl Runner for Service {
         let settings = sync_settings(&config)?;
         self.sync = Sync::new(self.sync.store().clone(), directory, settings);
         Ok(())
-    }
-}
-
-/// What the database knows of runs before this process.
-#[derive(Debug, Default)]
-pub struct Past {
-    /// When a run of each mode last succeeded.
-    pub last_success: BTreeMap<Mode, DateTime<Utc>>,
-    /// When the run began whose delta links are stored.
-    pub cursor_moved_at: Option<DateTime<Utc>>,
-    /// How many objects are in which state.
-    pub states: States,
-}
-
-/// Looks at the database before the first run, and shows what it knows of runs before this
-/// process; tells when a run of each mode last succeeded. Nothing where it cannot be asked
-/// yet: the daemon stays alive, not ready, and tries with each run.
-///
-/// # Errors
-/// Whatever only another database or configuration can mend.
-pub async fn open(
-    store: Store,
-    tenant_id: String,
-    metrics: Arc<Metrics>,
-) -> Result<BTreeMap<Mode, DateTime<Utc>>, Refusal> {
-    let past = async {
-        store.ready_for(&tenant_id).await?;
-        store
-            .read(|tx| {
-                let last_success = tx.last_successes()?.into_iter().collect();
-                let (cursor_moved_at, states) = (tx.cursor_moved_at()?, tx.states()?);
-                Ok(Past { last_success, cursor_moved_at, states })
-            })
-            .await
-    };
-    match past.await {
-        Ok(Past { last_success, cursor_moved_at, states }) => {
-            metrics.states(states);
-            if let Some(time) = cursor_moved_at {
-                metrics.delta_tokens(time);
-            }
-            Ok(last_success)
-        }
-        Err(error) if error.is_lasting() => Err(error.into()),
-        Err(error) => {
-            tracing::warn!("not ready: {}", Chain(&error));
-            Ok(BTreeMap::new())
-        }
     }
 }

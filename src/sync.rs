@@ -228,6 +228,7 @@ impl Sync {
             totals: None,
             states: None,
             reading: observe::cost(before, &self.tally()),
+            lag_max: None,
             phases: BTreeMap::<Phase, Duration>::new(),
             reset: None,
             linked_groups: BTreeMap::new(),

@@ -14,7 +14,7 @@ use nexus_dirsync::daemon::{
 use nexus_dirsync::directory::Mode::{self, Delta, Full};
 use nexus_dirsync::metrics::Metrics;
 use nexus_dirsync::reconcile::report::{
-    AccessMoves, Failure, Outcome, PendingPlans, Reading, Removals, Report, Trigger,
+    AccessMoves, Failure, Outcome, Past, PendingPlans, Reading, Removals, Report, Trigger,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -65,8 +65,8 @@ impl Runner for Slow {
         Ok(())
     }
 
-    async fn last_successes(&mut self) -> BTreeMap<Mode, DateTime<Utc>> {
-        BTreeMap::new()
+    async fn past(&mut self) -> Past {
+        Past::default()
     }
 }
 
@@ -90,6 +90,7 @@ fn report(request: Request, outcome: Outcome, failure: Option<String>) -> Report
         reading: Reading::default(),
         reset: None,
         linked_groups: BTreeMap::new(),
+        lag_max: None,
         phases: BTreeMap::new(),
         findings: BTreeMap::new(),
         failure: failure.map(|message| Failure { kind: "stopped", message }),
@@ -419,8 +420,8 @@ impl Runner for Deaf {
         Ok(())
     }
 
-    async fn last_successes(&mut self) -> BTreeMap<Mode, DateTime<Utc>> {
-        BTreeMap::new()
+    async fn past(&mut self) -> Past {
+        Past::default()
     }
 }
 

@@ -53,7 +53,7 @@ pub async fn serve(
         Err(error) => return unusable(&error),
     };
     let tenant_id = config.identity.tenant_id.to_string();
-    let opening = service::open(store.clone(), tenant_id, Arc::clone(&metrics));
+    let opening = service::open(store.clone(), tenant_id);
     let pool = store.clone();
     metrics.watch_pool(move || {
         let PoolUse { idle, in_use } = pool.pool_use();
@@ -77,7 +77,8 @@ pub async fn serve(
         apply: Box::new(move |config| telemetry.set_level(config.log.level)),
         runner,
         metrics,
-        readiness: readiness(store, lead.clone()),
+        readiness: readiness(store.clone(), lead.clone()),
+        recall: service::recall(store),
         opening: Box::pin(opening),
         instance,
         lead,

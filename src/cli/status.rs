@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use super::{Context, Exit, StatusArgs, local};
 use crate::daemon::{Counts, LastRun, Leader, Status};
 
-/// Shows the status. Exit code 3 says that something is withheld, 1 that runs fail.
+/// Shows the status. Exit code 3 says that something is withheld, 1 that runs fail or that
+/// nobody is known to lead.
 pub async fn run(context: &Context, args: &StatusArgs) -> Exit {
     let config = match context.config() {
         Ok(config) => config,
@@ -31,7 +32,7 @@ pub async fn run(context: &Context, args: &StatusArgs) -> Exit {
 }
 
 fn exit_of(status: &Status) -> Exit {
-    if status.consecutive_failures > 0 {
+    if status.consecutive_failures > 0 || status.leads.is_none() {
         Exit::Failed
     } else if status.withheld != Counts::default() {
         Exit::Held

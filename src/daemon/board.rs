@@ -14,7 +14,7 @@ use super::requests::Request;
 use super::status::Status;
 use crate::directory::Mode;
 use crate::metrics::Metrics;
-use crate::reconcile::report::Report;
+use crate::reconcile::report::{Past, Report};
 
 /// The one writer of [`Status`] and of the metrics that mirror it.
 #[derive(Debug)]
@@ -59,11 +59,10 @@ impl Board {
         self.status.send_modify(|status| status.next = next);
     }
 
-    /// When a run of each mode last succeeded, from before this process.
-    pub fn succeeded_before(&self, times: &BTreeMap<Mode, DateTime<Utc>>) {
-        self.metrics.last_success(times);
-        let times = times.iter().map(|(mode, time)| (mode.label().to_owned(), *time)).collect();
-        self.status.send_modify(|status| status.last_success = times);
+    /// What is known of runs that this process did not do.
+    pub fn recall(&self, past: &Past) {
+        self.metrics.recall(past);
+        self.status.send_modify(|status| status.recall(past));
     }
 
     /// A run begins.

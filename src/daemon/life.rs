@@ -1,15 +1,14 @@
 //! Puts the parts of the daemon together and runs them until one of them ends.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tokio_cron_scheduler::JobSchedulerError;
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +24,9 @@ use super::signals::Signals;
 use super::supervise::{Ended, Supervisor};
 use super::turns::{Apply, Load, Refusal, Runner, Turns};
 use crate::config::{Config, Credential};
-use crate::directory::Mode;
 use crate::http::{self, Readiness, Site};
 use crate::metrics::Metrics;
+use crate::reconcile::report::Past;
 
 /// Everything a daemon is made of.
 pub struct Daemon<R> {
@@ -47,6 +46,8 @@ pub struct Daemon<R> {
     pub readiness: Readiness,
     /// Looks at the database before the first run.
     pub opening: Opening,
+    /// Looks at it again and again while another replica leads.
+    pub recall: Recall,
     /// How this replica calls itself.
     pub instance: String,
     /// Who leads.
@@ -55,10 +56,13 @@ pub struct Daemon<R> {
     pub elect: Elect,
 }
 
-/// Tells when a run of each mode last succeeded, or nothing where the database is away:
+/// Tells how runs went before this process, or nothing where the database is away:
 /// it may come yet. Whatever a restart cannot mend is a [`Refusal`]. May take as long as
 /// the timeouts of the database; HTTP is served meanwhile.
-pub type Opening = BoxFuture<'static, Result<BTreeMap<Mode, DateTime<Utc>>, Refusal>>;
+pub type Opening = BoxFuture<'static, Result<Past, Refusal>>;
+
+/// Tells how runs went by now; `None` where the database cannot be asked.
+pub type Recall = Box<dyn Fn() -> BoxFuture<'static, Option<Past>> + Send + Sync>;
 
 /// How long opening may take before the loop counts as stuck: connecting, several times.
 const OPENING_BOUND: Duration = Duration::from_mins(5);
@@ -90,7 +94,7 @@ impl<R: Runner> Daemon<R> {
     /// Runs until a signal asks for a stop, or until something breaks.
     pub async fn run(self) -> Result<(), DaemonError> {
         let Self { signals, config, load, apply, runner, metrics, readiness, .. } = self;
-        let Self { opening, instance, lead, elect, .. } = self;
+        let Self { opening, recall, instance, lead, elect, .. } = self;
         let address = config.http.listen;
         let listener = TcpListener::bind(address)
             .await
@@ -111,20 +115,20 @@ impl<R: Runner> Daemon<R> {
         let passing = signals.pass_on(requests.clone(), stopper.clone(), shutdown.clone());
         parts.start("signal handler", passing);
         parts.start("HTTP server", http::serve(listener, site, limits, shutdown.clone()));
-        let last = match heartbeat
+        let past = match heartbeat
             .during(OPENING_BOUND, shutdown.unless_stopped(opening))
             .await
-            .unwrap_or_else(|_| Ok(BTreeMap::new()))
+            .unwrap_or_else(|_| Ok(Past::default()))
         {
-            Ok(last) => last,
+            Ok(past) => past,
             Err(refusal) => {
                 stopper.stop();
                 parts.run(grace).await?;
                 return Err(DaemonError::Refused(refusal));
             }
         };
-        board.succeeded_before(&last);
-        let (last_success, last_successes) = watch::channel(last);
+        board.recall(&past);
+        let (last_success, last_successes) = watch::channel(past.last_success);
         let follower = Follower {
             config: configs,
             last: last_successes,
@@ -156,7 +160,7 @@ impl<R: Runner> Daemon<R> {
         if !starts_children {
             parts.start("orphans", orphans::bury(shutdown.clone()));
         }
-        parts.start("board", show(board, lead, shutdown));
+        parts.start("board", show(board, lead, recall, shutdown));
         parts.start("election", election);
         parts.start("run loop", turns);
         tracing::info!(version = crate::VERSION, revision = crate::REVISION, %address, "started");
@@ -166,15 +170,41 @@ impl<R: Runner> Daemon<R> {
     }
 }
 
-/// Shows who leads, during a run as well.
-async fn show(board: Arc<Board>, mut lead: watch::Receiver<Lead>, shutdown: Shutdown) {
-    let mut change = Ok(());
-    while change.is_ok() {
-        board.lead(&lead.borrow_and_update());
-        change = match shutdown.unless_stopped(lead.changed()).await {
-            Ok(change) => change,
-            Err(_) => return,
+/// How often a standby looks at what the leader did.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows who leads, during a run as well, and what another leader does.
+async fn show(
+    board: Arc<Board>,
+    mut lead: watch::Receiver<Lead>,
+    recall: Recall,
+    shutdown: Shutdown,
+) {
+    loop {
+        let leads = {
+            let lead = lead.borrow_and_update();
+            board.lead(&lead);
+            lead.leading
         };
+        let changed = tokio::select! {
+            biased;
+            _ = shutdown.stopped() => return,
+            changed = lead.changed() => changed,
+            past = look(&recall), if !leads => {
+                if let Some(past) = past {
+                    board.recall(&past);
+                }
+                Ok(())
+            }
+        };
+        if changed.is_err() {
+            shutdown.stopped().await;
+            return;
+        }
     }
-    shutdown.stopped().await;
+}
+
+async fn look(recall: &Recall) -> Option<Past> {
+    sleep(LOOK_EVERY).await;
+    recall().await
 }

@@ -1,6 +1,7 @@
 //! What `/status` tells, and `nexus-dirsync status` reads.
 //!
-//! Owns the JSON form. Holds ids and counts only: no names, no addresses, no links,
+//! Owns the JSON form. What became of runs is told of the whole installation: a standby
+//! shows what the leader did, some seconds later. Holds ids and counts only: no names, no addresses, no links,
 //! and of a failure only its kind.
 
 use std::collections::BTreeMap;
@@ -11,7 +12,10 @@ use uuid::Uuid;
 
 use super::lead::Leader;
 use super::requests::Request;
-use crate::reconcile::report::{Outcome, PendingPlans, Removals, Report, Totals};
+use crate::directory::Mode;
+use crate::reconcile::report::{
+    FindingKind, Outcome, Past, PendingPlans, Recorded, Removals, Report, Totals,
+};
 
 /// What the daemon is doing and how it went lately.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,15 +34,16 @@ pub struct Status {
     pub leader: bool,
     /// Who leads, if that is known.
     pub leads: Option<Leader>,
-    /// The run that is going on.
+    /// The run that is going on in this process.
     pub running: Option<Running>,
-    /// The last run of each mode, however it ended.
+    /// The last run of each mode, however it ended and whichever replica did it.
     pub last: BTreeMap<String, LastRun>,
     /// When a run of each mode last succeeded.
     pub last_success: BTreeMap<String, DateTime<Utc>>,
     /// When the next run of each mode is due.
     pub next: BTreeMap<String, DateTime<Utc>>,
-    /// Failed runs since the last one that succeeded.
+    /// Failed runs since the last one that succeeded; of other replicas and of earlier
+    /// processes as far as the database could record them.
     pub consecutive_failures: u64,
     /// What the platform sees.
     pub totals: Option<Counts>,
@@ -151,17 +156,36 @@ impl Status {
         });
     }
 
+    /// What is known of runs that this process did not do.
+    pub(super) fn recall(&mut self, past: &Past) {
+        let Past { last, last_success, consecutive_failures, withheld, pending, totals, .. } = past;
+        let word = |mode: &Mode| mode.label().to_owned();
+        self.last = last.iter().map(|(mode, run)| (word(mode), run.into())).collect();
+        self.last_success = last_success.iter().map(|(mode, time)| (word(mode), *time)).collect();
+        self.consecutive_failures = *consecutive_failures;
+        self.left(*withheld, *pending, &past.findings);
+        self.totals = totals.map(Counts::from);
+    }
+
+    fn left(
+        &mut self,
+        withheld: Removals,
+        PendingPlans { plans, oldest }: PendingPlans,
+        findings: &BTreeMap<FindingKind, u64>,
+    ) {
+        self.withheld = withheld.into();
+        self.pending = Pending { plans, since: oldest };
+        let open = findings.iter().filter(|(_, count)| **count > 0);
+        self.findings = open.map(|(kind, n)| (kind.label().to_owned(), *n)).collect();
+    }
+
     pub(super) fn end(&mut self, report: &Report) {
         let mode = report.mode.label().to_owned();
         self.running = None;
         if report.outcome.is_success() {
             self.consecutive_failures = 0;
             self.last_success.insert(mode.clone(), report.finished_at);
-            self.withheld = report.withheld.into();
-            let PendingPlans { plans, oldest } = report.pending;
-            self.pending = Pending { plans, since: oldest };
-            let findings = report.findings.iter().filter(|(_, count)| **count > 0);
-            self.findings = findings.map(|(kind, n)| (kind.label().to_owned(), *n)).collect();
+            self.left(report.withheld, report.pending, &report.findings);
         } else if report.outcome == Outcome::Failed {
             self.consecutive_failures += 1;
         }
@@ -185,6 +209,23 @@ impl From<&Report> for LastRun {
             drift: report.drift,
             refuted: report.refuted,
             failure: report.failure.as_ref().map(|failure| failure.kind.to_owned()),
+        }
+    }
+}
+
+impl From<&Recorded> for LastRun {
+    fn from(run: &Recorded) -> Self {
+        let Recorded { run_id, trigger, outcome, started_at, finished_at, changes, .. } = run;
+        Self {
+            run_id: *run_id,
+            trigger: trigger.clone(),
+            outcome: outcome.clone(),
+            started_at: *started_at,
+            finished_at: *finished_at,
+            changes: changes.clone(),
+            drift: run.drift,
+            refuted: run.refuted,
+            failure: run.failure.as_ref().map(|failure| failure.kind.clone()),
         }
     }
 }

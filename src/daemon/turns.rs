@@ -19,7 +19,7 @@ use super::shutdown::{Shutdown, Stopped};
 use crate::chain::Chain;
 use crate::config::{Config, Problems};
 use crate::directory::Mode;
-use crate::reconcile::report::{Outcome, Report, Trigger};
+use crate::reconcile::report::{Outcome, Past, Report, Trigger};
 
 /// How long a question to the database may take before the loop counts as stuck.
 const ASK_BOUND: Duration = Duration::from_mins(1);
@@ -39,9 +39,9 @@ pub trait Runner: Send + 'static {
     /// Passes a request on to the replica that leads; for a standby.
     fn pass_on(&mut self, request: Request) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// When a run of each mode last succeeded, whichever replica did it. Asked by a replica
-    /// that begins to lead, so that what nobody did meanwhile is due.
-    fn last_successes(&mut self) -> impl Future<Output = BTreeMap<Mode, DateTime<Utc>>> + Send;
+    /// How runs went, whichever replica did them. Asked by a replica that begins to lead, so
+    /// that what nobody did meanwhile is due.
+    fn past(&mut self) -> impl Future<Output = Past> + Send;
 }
 
 /// Why a configuration that was valid in itself cannot be used.
@@ -149,10 +149,10 @@ impl<R: Runner> Turns<R> {
         if !leads {
             return Ok(());
         }
-        let question = self.shutdown.unless_stopped(self.runner.last_successes());
-        let last = self.heartbeat.during(ASK_BOUND, question).await?;
-        self.board.succeeded_before(&last);
-        self.last_success.send_replace(last);
+        let question = self.shutdown.unless_stopped(self.runner.past());
+        let past = self.heartbeat.during(ASK_BOUND, question).await?;
+        self.board.recall(&past);
+        self.last_success.send_replace(past.last_success);
         if self.config.borrow().schedule.startup {
             self.requests.ask(Request { mode: Mode::Delta, trigger: Trigger::Startup });
         }

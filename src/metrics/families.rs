@@ -2,8 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, Result,
+    Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, Result,
 };
 
 use super::{ENDPOINTS, RETRY_REASONS};
@@ -94,6 +94,7 @@ pub(super) struct Runs {
     pub(super) ended: IntCounterVec,
     pub(super) duration: HistogramVec,
     pub(super) phase_duration: HistogramVec,
+    pub(super) change_to_commit: Histogram,
     pub(super) last_attempt: GaugeVec,
     pub(super) last_success: GaugeVec,
     pub(super) next: GaugeVec,
@@ -127,6 +128,13 @@ impl Runs {
                 "phase",
                 RUN_SECONDS,
             )?,
+            change_to_commit: on.add(Histogram::with_opts(
+                HistogramOpts::new(
+                    "change_to_commit_seconds",
+                    "How long ago, at most, the directory was changed as a run wrote it, for each run that wrote something: since the read before it began.",
+                )
+                .buckets(RUN_SECONDS.to_vec()),
+            ))?,
             last_attempt: on.times(
                 "last_attempt_timestamp_seconds",
                 "When a run last began, or 0.",

@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 use super::families::{DIRECTIONS, MODES, STREAMS, UNITS};
 use super::{ENDPOINTS, Metrics, RETRY_REASONS, closed, seconds};
 use crate::directory::Mode;
-use crate::reconcile::report::{FindingKind, LinkedGroup, Removals, Report, States, Totals};
+use crate::reconcile::report::{
+    FindingKind, LinkedGroup, Past, PendingPlans, Removals, Report, States, Totals,
+};
 
 impl Metrics {
     /// A run begins.
@@ -37,6 +39,7 @@ impl Metrics {
             totals,
             states,
             reading: _,
+            lag_max,
             phases,
             reset,
             linked_groups,
@@ -49,6 +52,9 @@ impl Metrics {
         runs.ended.with_label_values(&[mode_label, trigger.label(), outcome.label()]).inc();
         let taken = (*finished_at - *started_at).as_seconds_f64().max(0.0);
         runs.duration.with_label_values(&[mode_label]).observe(taken);
+        if let Some(lag) = lag_max {
+            runs.change_to_commit.observe(lag.as_secs_f64());
+        }
         for (phase, taken) in phases {
             runs.phase_duration.with_label_values(&[phase.label()]).observe(taken.as_secs_f64());
         }
@@ -69,33 +75,48 @@ impl Metrics {
             return;
         }
         runs.last_success.with_label_values(&[mode_label]).set(seconds(*finished_at));
-        self.withheld(*withheld);
+        self.left(*withheld, *pending, findings, linked_groups);
         self.delta_tokens(*started_at);
         if let Some(reason) = reset {
             runs.cursor_resets.with_label_values(&[reason.label()]).inc();
         }
-        for state in LinkedGroup::ALL {
-            let groups = linked_groups.get(state).copied().unwrap_or(0);
-            runs.linked_groups.with_label_values(&[state.label()]).set(gauge(groups));
-        }
         runs.refuted.inc_by(*refuted);
-        runs.plan_pending.set(gauge(pending.plans));
-        runs.plan_oldest.set(pending.oldest.map_or(0.0, seconds));
-        runs.plan_access_lost.set(gauge(withheld.access));
-        for kind in FindingKind::ALL {
-            let open = findings.get(kind).copied().unwrap_or(0);
-            runs.findings.with_label_values(&[kind.label()]).set(gauge(open));
-        }
         if *mode == Mode::Full {
             runs.drift.set(gauge(*drift));
         }
     }
 
-    /// When a run of each mode last succeeded, from before this process: a restart
-    /// must not look like a daemon that never succeeded.
-    pub fn last_success(&self, times: &BTreeMap<Mode, DateTime<Utc>>) {
-        for (mode, time) in times {
+    /// What is known of runs that this process did not do: a restart must not look like a
+    /// daemon that never succeeded, nor a standby like one with nothing on its mind.
+    pub fn recall(&self, past: &Past) {
+        // All fields, as above. What is counted up is the work of this process alone.
+        let Past {
+            last: _,
+            last_success,
+            consecutive_failures,
+            withheld,
+            drift,
+            pending,
+            totals,
+            states,
+            findings,
+            linked_groups,
+            read_at,
+        } = past;
+        for (mode, time) in last_success {
             self.runs.last_success.with_label_values(&[mode.label()]).set(seconds(*time));
+        }
+        self.consecutive_failures(*consecutive_failures);
+        self.left(*withheld, *pending, findings, linked_groups);
+        self.runs.drift.set(gauge(*drift));
+        if let Some(totals) = totals {
+            self.objects(*totals);
+        }
+        if let Some(states) = states {
+            self.states(*states);
+        }
+        if let Some(time) = read_at {
+            self.delta_tokens(*time);
         }
     }
 
@@ -190,6 +211,29 @@ impl Metrics {
         let pool = &self.database.pool;
         pool.with_label_values(&["idle"]).set(gauge(idle));
         pool.with_label_values(&["in_use"]).set(gauge(in_use));
+    }
+
+    /// What a run leaves for people to look at.
+    fn left(
+        &self,
+        withheld: Removals,
+        pending: PendingPlans,
+        findings: &BTreeMap<FindingKind, u64>,
+        linked_groups: &BTreeMap<LinkedGroup, u64>,
+    ) {
+        let runs = &self.runs;
+        self.withheld(withheld);
+        runs.plan_pending.set(gauge(pending.plans));
+        runs.plan_oldest.set(pending.oldest.map_or(0.0, seconds));
+        runs.plan_access_lost.set(gauge(withheld.access));
+        for kind in FindingKind::ALL {
+            let open = findings.get(kind).copied().unwrap_or(0);
+            runs.findings.with_label_values(&[kind.label()]).set(gauge(open));
+        }
+        for state in LinkedGroup::ALL {
+            let groups = linked_groups.get(state).copied().unwrap_or(0);
+            runs.linked_groups.with_label_values(&[state.label()]).set(gauge(groups));
+        }
     }
 
     fn objects(&self, Totals { users, groups, memberships, access }: Totals) {

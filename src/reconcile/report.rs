@@ -3,10 +3,14 @@
 //! Owns the words that logs, metrics, `/status` and `dirsync_runs` share. Holds no
 //! names, addresses or links of people.
 
+mod past;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+pub use past::{Past, Recorded};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::directory::Mode;
@@ -210,7 +214,7 @@ labels! {
 }
 
 /// Removals by the units that the guard counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Removals {
     /// Users that end as disabled or removed, or are purged.
     pub users: u64,
@@ -343,6 +347,10 @@ pub struct Report {
     pub states: Option<States>,
     /// What reading cost.
     pub reading: Reading,
+    /// How long ago, at most, the directory was changed as this run wrote it: since the read
+    /// before it began. Graph does not tell when something changed. `None` where nothing
+    /// changed, or the read before may have missed it.
+    pub lag_max: Option<Duration>,
     /// How long each part took.
     pub phases: BTreeMap<Phase, Duration>,
     /// Why the run began from nothing, if it had a cursor that was of no use.

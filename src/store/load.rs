@@ -54,6 +54,8 @@ pub struct CursorRow {
     pub fingerprint: String,
     /// The links.
     pub cursor: Cursor,
+    /// When the run began that read up to them.
+    pub read_at: DateTime<Utc>,
 }
 
 impl CursorRow {
@@ -116,7 +118,7 @@ impl Tx<'_> {
     /// Where the last run ended.
     pub fn cursor(&mut self) -> Result<Option<CursorRow>, Error> {
         use dirsync_cursors::dsl;
-        type Row = (i64, String, String, String, String, String);
+        type Row = (i64, String, String, String, String, String, Time);
         let columns = (
             dsl::generation,
             dsl::tenant_id,
@@ -124,29 +126,17 @@ impl Tx<'_> {
             dsl::fingerprint,
             dsl::users_link,
             dsl::groups_link,
+            dsl::updated_at,
         );
         let row: Option<Row> = dsl::dirsync_cursors
             .select(columns)
             .first(self.conn)
             .optional()
             .doing("reading the cursor")?;
-        Ok(row.map(|(generation, tenant_id, endpoint, fingerprint, users, groups)| CursorRow {
-            generation,
-            tenant_id,
-            endpoint,
-            fingerprint,
-            cursor: Cursor { users: DeltaLink::new(users), groups: DeltaLink::new(groups) },
+        Ok(row.map(|(generation, tenant_id, endpoint, fingerprint, users, groups, read_at)| {
+            let cursor = Cursor { users: DeltaLink::new(users), groups: DeltaLink::new(groups) };
+            CursorRow { generation, tenant_id, endpoint, fingerprint, cursor, read_at: read_at.0 }
         }))
-    }
-
-    /// When the run began whose links the next one starts from; `None` before the first.
-    pub fn cursor_moved_at(&mut self) -> Result<Option<DateTime<Utc>>, Error> {
-        let time: Option<Time> = dirsync_cursors::table
-            .select(dirsync_cursors::updated_at)
-            .first(self.conn)
-            .optional()
-            .doing("reading the cursor's time")?;
-        Ok(time.map(|time| time.0))
     }
 
     fn linked_groups(&mut self) -> Result<(BTreeSet<ObjectId>, BTreeMap<String, bool>), Error> {

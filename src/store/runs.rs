@@ -1,5 +1,7 @@
 //! The history of runs: counts and outcomes, no names.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -11,7 +13,7 @@ use super::schema::{
 use super::types::{Id, Json, Time};
 use super::{Doing, Error, Tx};
 use crate::directory::Mode;
-use crate::reconcile::report::{States, Totals};
+use crate::reconcile::report::{Outcome, States, Totals};
 
 #[derive(Queryable, Insertable)]
 #[diesel(table_name = dirsync_runs, treat_none_as_default_value = false)]
@@ -44,6 +46,21 @@ pub struct RunRow {
     pub report: String,
 }
 
+impl From<StoredRun> for RunRow {
+    fn from(row: StoredRun) -> Self {
+        let StoredRun { id, mode, trigger, outcome, started_at, finished_at, report } = row;
+        Self {
+            id: id.0,
+            mode,
+            trigger,
+            outcome,
+            started_at: started_at.0,
+            finished_at: finished_at.0,
+            report: report.0,
+        }
+    }
+}
+
 #[derive(QueryableByName)]
 struct Pairs {
     #[diesel(sql_type = diesel::sql_types::BigInt)]
@@ -74,35 +91,47 @@ impl Tx<'_> {
             .limit(rows_max)
             .load(self.conn)
             .doing("reading runs")?;
-        Ok(rows
-            .into_iter()
-            .map(|row| RunRow {
-                id: row.id.0,
-                mode: row.mode,
-                trigger: row.trigger,
-                outcome: row.outcome,
-                started_at: row.started_at.0,
-                finished_at: row.finished_at.0,
-                report: row.report.0,
-            })
-            .collect())
+        Ok(rows.into_iter().map(RunRow::from).collect())
     }
 
-    /// When a run of each mode last ended well.
-    pub fn last_successes(&mut self) -> Result<Vec<(Mode, DateTime<Utc>)>, Error> {
-        let mut times = Vec::new();
+    /// The newest run of each mode.
+    pub fn last_runs(&mut self) -> Result<BTreeMap<Mode, RunRow>, Error> {
+        self.newest(Outcome::ALL)
+    }
+
+    /// The newest run of each mode that ended well.
+    pub fn last_good_runs(&mut self) -> Result<BTreeMap<Mode, RunRow>, Error> {
+        let good: Vec<Outcome> =
+            Outcome::ALL.iter().copied().filter(|outcome| outcome.is_success()).collect();
+        self.newest(&good)
+    }
+
+    fn newest(&mut self, outcomes: &[Outcome]) -> Result<BTreeMap<Mode, RunRow>, Error> {
+        let labels: Vec<&str> = outcomes.iter().map(|outcome| outcome.label()).collect();
+        let mut newest = BTreeMap::new();
         for mode in [Mode::Full, Mode::Delta] {
-            let time: Option<Time> = dirsync_runs::table
+            let row: Option<StoredRun> = dirsync_runs::table
                 .filter(dirsync_runs::mode.eq(mode.label()))
-                .filter(dirsync_runs::outcome.eq_any(["applied", "unchanged", "held"]))
-                .select(dirsync_runs::finished_at)
+                .filter(dirsync_runs::outcome.eq_any(&labels))
                 .order(dirsync_runs::finished_at.desc())
                 .first(self.conn)
                 .optional()
-                .doing("reading the last success")?;
-            times.extend(time.map(|time| (mode, time.0)));
+                .doing("reading the last runs")?;
+            newest.extend(row.map(|row| (mode, row.into())));
         }
-        Ok(times)
+        Ok(newest)
+    }
+
+    /// How many runs failed since then, or ever.
+    pub fn failures_since(&mut self, time: Option<DateTime<Utc>>) -> Result<u64, Error> {
+        let time = time.unwrap_or(DateTime::UNIX_EPOCH);
+        let failed: i64 = dirsync_runs::table
+            .filter(dirsync_runs::outcome.eq(Outcome::Failed.label()))
+            .filter(dirsync_runs::finished_at.gt(Time(time)))
+            .count()
+            .get_result(self.conn)
+            .doing("counting failed runs")?;
+        Ok(failed.unsigned_abs())
     }
 
     /// Deletes runs that ended before `limit`; returns how many.

@@ -200,13 +200,16 @@ impl Committing<'_> {
         written: &Written,
         (drift, phases): (u64, BTreeMap<Phase, Duration>),
     ) -> Result<Report, store::Error> {
-        let Observation { mode, question, refuted, reading, reset, .. } = observation;
+        let Observation { mode, question, refuted, read_before, reading, reset, .. } = observation;
+        let finished_at = Utc::now().trunc_subsecs(6);
+        let told = !written.changes.is_empty() && drift == 0;
+        let lag_max = read_before.filter(|_| told).and_then(|at| (finished_at - at).to_std().ok());
         Ok(Report {
             run_id: self.run.id,
             mode,
             trigger: self.run.trigger,
             started_at: self.run.started_at,
-            finished_at: Utc::now().trunc_subsecs(6),
+            finished_at,
             outcome: written.outcome,
             changes: written.changes.clone(),
             drift,
@@ -217,6 +220,7 @@ impl Committing<'_> {
             totals: Some(written.totals),
             states: if question.everything { Some(tx.states()?) } else { None },
             reading,
+            lag_max,
             phases,
             reset,
             linked_groups: tx.count_linked_groups()?,

@@ -43,6 +43,8 @@ pub struct Observation {
     pub(super) refuted: u64,
     /// The commit that this run builds upon.
     pub(super) generation: i64,
+    /// When the read before this one began, if there was one.
+    pub(super) read_before: Option<DateTime<Utc>>,
     /// What reading cost.
     pub(super) reading: Reading,
     /// How long it took.
@@ -104,6 +106,7 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         again,
         refuted,
         generation: start.cursor.as_ref().map_or(0, |row| row.generation),
+        read_before: start.cursor.as_ref().map(|row| row.read_at),
         reading: cost(&before, &sync.directory.tally()),
         seconds: timer.elapsed(),
         notes,

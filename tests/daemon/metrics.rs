@@ -125,7 +125,9 @@ async fn delta_links_have_an_age_and_their_loss_a_reason() {
     stage.set_raw("schedule.startup", "false");
     let daemon = stage.start().await;
     // HTTP is served before the database is asked.
-    until("what was before is shown", async || (token(&daemon).await > 0.0).then_some(())).await;
+    let last = "dirsync_delta_token_timestamp_seconds{stream=\"groups\"}";
+    until("what was before is shown", async || (daemon.value(last).await > 0.0).then_some(()))
+        .await;
     assert!((token(&daemon).await - seconds(run.started_at)).abs() < 0.001);
     stage.assert_states_are_shown(&daemon).await;
     daemon.stop().await;

@@ -29,6 +29,10 @@ impl Daemon {
         Self { child, address: address.parse().unwrap(), log, http }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -127,9 +131,15 @@ impl Daemon {
         self.until_status("a run begins", |status| status.running.is_some()).await
     }
 
-    /// Waits for the run at start-up.
+    /// Waits for the run with which a leader begins; runs of others are told, too.
     pub async fn first_run(&self) -> LastRun {
-        self.run_unlike(&BTreeSet::new()).await
+        until("a leader's first run ends", async || {
+            let status = self.status().await;
+            let since = status.leads.filter(|_| status.leader)?.since;
+            let new = status.last.into_values().find(|run| run.finished_at > since);
+            new.filter(|_| status.running.is_none())
+        })
+        .await
     }
 
     /// Signals, and waits for the run that this causes.

@@ -66,8 +66,54 @@ async fn one_leads_and_the_other_is_ready() {
     }
     let row = "SELECT holder || ' ' || epoch AS cell FROM dirsync_leader";
     assert_eq!(stage.sql().cells(row), ["one 1"]);
-    assert!(two.status().await.last.is_empty(), "a standby runs nothing");
+    // A standby runs nothing, and tells what the leader did.
+    let told = one.status().await;
+    let two_tells = two.until_status("it tells of the leader", |s| s.last == told.last).await;
+    assert_eq!(two_tells.totals, told.totals);
+    let started = "dirsync_runs_total{mode=\"full\",outcome=\"applied\",trigger=\"startup\"}";
+    assert_eq!((one.metric(started).await, two.metric(started).await), (1, 0));
     one.stop().await;
+    two.stop().await;
+}
+
+/// Whichever pod is asked, the answer is about the installation.
+#[tokio::test]
+async fn a_standby_tells_of_failures_and_of_what_is_held() {
+    let stage = stage(119).await;
+    stage.set_raw("guard.memberships_max", "0");
+    let (one, two) = pair(&stage).await;
+    // What a command beside the standby says.
+    stage.set("http.listen", &two.address().to_string());
+    stage.world.simulator.inject(Fault::on("/v1.0/", Effect::Html502));
+    assert_eq!(one.turn(Signal::USR1).await.outcome, "failed");
+    let told = two.until_status("it tells of the failure", |s| s.consecutive_failures == 1).await;
+    assert_eq!(told.last, one.status().await.last);
+    assert_eq!(two.metric("dirsync_consecutive_failures").await, 1);
+    assert_eq!(stage.tell(&["status"]).await.code, 1);
+
+    stage.world.simulator.clear_faults();
+    stage.world.edit(|tenant| {
+        let groups: Vec<_> = tenant.groups().map(graph_simulator::Group::id).collect();
+        for group in groups {
+            let members: Vec<_> = tenant.direct_members(group).collect();
+            for member in members {
+                tenant.remove_member(group, member);
+            }
+        }
+    });
+    assert_eq!(one.turn(Signal::USR1).await.outcome, "held");
+    two.until_status("it tells what is held", |s| s.pending.plans == 1).await;
+    let (told, of) = (two.status().await, one.status().await);
+    assert_eq!((told.withheld, told.findings), (of.withheld, of.findings));
+    assert_eq!(two.metric("dirsync_plan_pending").await, 1);
+    assert_eq!(stage.tell(&["status"]).await.code, 3);
+
+    // Whoever begins to lead knows what waits before it has run.
+    stage.world.simulator.inject(Fault::on("/v1.0/", Effect::Html502));
+    one.stop().await;
+    let leads = two.until_leading().await;
+    assert_eq!(leads.pending.plans, 1);
+    assert_eq!(two.metric("dirsync_plan_pending").await, 1);
     two.stop().await;
 }
 

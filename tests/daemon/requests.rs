@@ -29,7 +29,8 @@ async fn a_signal_to_a_standby_is_answered_by_the_leader() {
         let taken = stage.sql().cells(&format!("{taken}'{}'", run.run_id));
         assert_eq!(taken, [format!("{mode} two")]);
     }
-    assert!(two.status().await.last.is_empty());
+    let ended = "dirsync_runs_total{mode=\"delta\",outcome=\"unchanged\",trigger=\"signal\"}";
+    assert_eq!((one.metric(ended).await, two.metric(ended).await), (1, 0));
     assert!(stage.sql().cells(PENDING).is_empty());
     one.stop().await;
     two.stop().await;

@@ -194,6 +194,25 @@ async fn what_delta_rounds_swallowed_is_drift_that_a_full_run_mends() {
     }
 }
 
+/// Graph does not tell when something changed: no longer ago than the read before.
+#[tokio::test]
+async fn the_lag_of_a_change_is_at_most_the_time_since_the_read_before() {
+    for on in BOTH {
+        let world = team(on).await;
+        assert_eq!(world.run(Delta).await.lag_max, None, "{on:?}: nothing changed");
+        let before = world.run(Delta).await;
+        let report = world.follow(|tenant| hire(tenant, "dora", "readers")).await;
+        let lag_max = (report.finished_at - before.started_at).to_std().unwrap();
+        assert_eq!(report.lag_max, Some(lag_max), "{on:?}");
+        // What full reads find was changed at any time before.
+        world.simulator.inject(Fault::on("/delta", Effect::EmptyOk));
+        world.follow(|tenant| hire(tenant, "emil", "readers")).await;
+        world.simulator.clear_faults();
+        let full = world.run(Full).await;
+        assert_eq!((full.drift > 0, full.lag_max), (true, None), "{on:?}");
+    }
+}
+
 #[tokio::test]
 async fn resting_writes_a_run_and_a_cursor_and_nothing_else() {
     for on in BOTH {
