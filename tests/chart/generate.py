@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes what follows from other files: the chart's README.md from the comments in values.yaml
-and the keys in src/config.rs, `config` in values.schema.json from config/default.toml, and
-`required` there from the keys of values.yaml, and the findings that may page from
-tests/golden/metrics.txt.
+and the keys in src/config.rs, and in values.schema.json `config` from config/default.toml,
+`required` from the keys of values.yaml, the findings that may page from
+tests/golden/metrics.txt, and the definitions of types that are not ours from foreign.py.
 
     generate.py            writes both
     generate.py --check    says what is stale, and fails
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+import foreign
 import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +96,8 @@ def config_schema() -> dict:
 
 
 def is_nullable(schema: dict) -> bool:
-    return "null" in schema.get("type", [])
+    """A type of others takes null wherever it is named alone, without `type` beside it."""
+    return "null" in schema.get("type", []) or bool(foreign.named(schema.get("$ref", "")))
 
 
 def require(schema: dict, values: dict):
@@ -110,13 +112,32 @@ def require(schema: dict, values: dict):
             require(properties[key], default)
 
 
+def define(schema: dict):
+    """Replaces the definitions of types that are not ours by those that are named now."""
+    ours = {name: inner for name, inner in schema["definitions"].items() if not foreign.is_foreign(name)}
+    schema["definitions"] = ours
+    schema["definitions"] = ours | foreign.definitions(schema)
+
+
+def write(schema: dict) -> str:
+    """As text: what people write is indented, and a type that is not ours is one line."""
+    lines = {f"@{name}": inner for name, inner in schema["definitions"].items() if foreign.is_foreign(name)}
+    ours = {name: inner for name, inner in schema["definitions"].items() if not foreign.is_foreign(name)}
+    marked = schema | {"definitions": ours | {mark[1:]: mark for mark in lines}}
+    text = json.dumps(marked, indent=2, ensure_ascii=False)
+    for mark, inner in lines.items():
+        text = text.replace(json.dumps(mark), json.dumps(inner, separators=(",", ":")))
+    return text + "\n"
+
+
 def schema() -> str:
     whole = json.loads((CHART / "values.schema.json").read_text())
     whole["properties"]["config"] = config_schema()
     findings = sorted(metrics.declared()["dirsync_findings"]["kind"])
     whole["properties"]["prometheusRule"]["properties"]["criticalFindings"]["items"] = {"enum": findings}
     require(whole, yaml.safe_load((CHART / "values.yaml").read_text()))
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    define(whole)
+    return write(whole)
 
 
 def documented() -> tuple[dict[str, list[str]], dict[str, str]]:
@@ -179,7 +200,8 @@ def restart_keys() -> str:
 
 def readme() -> str:
     text = (CHART / "README.md.in").read_text()
-    return text.replace("@RESTART_KEYS@", restart_keys()).replace("@VALUES@\n", table())
+    text = text.replace("@RESTART_KEYS@", restart_keys()).replace("@KUBERNETES@", foreign.NEWEST)
+    return text.replace("@VALUES@\n", table())
 
 
 def main() -> int:

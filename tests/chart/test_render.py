@@ -10,10 +10,7 @@ from pathlib import Path
 import helm_python
 import kubernetes_validate
 
-from chart import CASES, CHART, HERE, TOOLS, by_name, helm_3, helm_4
-
-# The oldest that Chart.yaml allows, the newest that is known, and two between.
-VERSIONS = ["1.25", "1.29", "1.32", "1.37"]
+from chart import CASES, CHART, HERE, TOOLS, VERSIONS, by_name, helm_3, helm_4
 
 
 def is_custom(one: dict) -> bool:

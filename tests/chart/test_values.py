@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 import generate
-from chart import CASES, CHART, ROOT, Refused, at, daemon, helm_3, helm_4, merge, one
+from chart import CASES, CHART, ROOT, at, daemon, helm_3, helm_4, merge, one, refusals
 
 MINIMAL = CASES["minimal"]
 TENANT = MINIMAL["identity"]["tenantId"]
@@ -91,19 +91,10 @@ TOGETHER = [
 
 
 class Refusals(unittest.TestCase):
-    def refused(self, values: dict) -> list[str]:
-        """What each Helm says."""
-        told = []
-        for render in (helm_3, helm_4):
-            with self.assertRaises(Refused) as caught:
-                render(values)
-            told.append(str(caught.exception))
-        return told
-
     def test_a_wrong_key_or_type_is_refused_by_name(self):
         for path, value, key in WRONG:
             with self.subTest(path, value=value):
-                for told in self.refused(merge(MINIMAL, at(path, value))):
+                for told in refusals(merge(MINIMAL, at(path, value))):
                     self.assertRegex(told, rf"\b{key}\b")
 
     def test_null_takes_no_default_away(self):
@@ -121,7 +112,7 @@ class Refusals(unittest.TestCase):
         self.assertGreater(len(paths), 140)
         for path in paths:
             with self.subTest(path):
-                for told in self.refused(merge(MINIMAL, at(path, None))):
+                for told in refusals(merge(MINIMAL, at(path, None))):
                     self.assertRegex(told, rf"\b{path.split('.')[-1]}\b")
 
     def test_null_is_taken_where_the_values_say_so(self):
@@ -132,18 +123,18 @@ class Refusals(unittest.TestCase):
                     render(merge(MINIMAL, over))
 
     def test_a_secret_in_a_wrong_place_is_not_shown(self):
-        for told in self.refused(merge(MINIMAL, at("identity.clientSecret.value", "s3cret"))):
+        for told in refusals(merge(MINIMAL, at("identity.clientSecret.value", "s3cret"))):
             self.assertNotIn("s3cret", told)
 
     def test_values_that_contradict_each_other_are_refused_with_the_remedy(self):
         for over, parts in TOGETHER:
             with self.subTest(over):
-                for told in self.refused(merge(MINIMAL, over)):
+                for told in refusals(merge(MINIMAL, over)):
                     for part in parts:
                         self.assertIn(part, told)
 
     def test_without_any_values_the_remedy_is_told(self):
-        for told in self.refused({}):
+        for told in refusals({}):
             self.assertIn("database.existingSecret.name", told)
 
 
