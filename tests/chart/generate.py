@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes what follows from other files: the chart's README.md from the comments in values.yaml
-and the keys in src/config.rs, and in values.schema.json `config` from config/default.toml,
-`required` from the keys of values.yaml, the findings that may page from
+and the keys in src/config.rs, and in values.schema.json `config` from config/default.toml and
+src/config, `required` from the keys of values.yaml, the findings that may page from
 tests/golden/metrics.txt, and the definitions of types that are not ours from foreign.py.
 
     generate.py            writes both
@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 import foreign
+import forms
 import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,65 +32,19 @@ DECIDED = {
     "registry.*",
     "http.listen",
 }
-# Words of closed sets; the defaults alone do not tell them.
-WORDS = {
-    "scope.groups": ["linked", "all"],
-    "scope.users": ["members", "all"],
-    "log.format": ["json", "text"],
-    "log.level": ["error", "warn", "info", "debug", "trace"],
-}
-DURATION = re.compile(r"^\d+(ms|s|m|h|d)$")
-DURATION_PATTERN = "^([0-9]+(ms|s|m|h|d|w) ?)+$"
 
 
 def is_decided(section: str, key: str) -> bool:
     return f"{section}.{key}" in DECIDED or f"{section}.*" in DECIDED
 
 
-def whole_ranges() -> dict[str, tuple[int, int]]:
-    """Least and greatest of whole numbers, as far as src/config names them beside the key."""
-    named = re.compile(r'"([a-z_.]+)", whole\(([0-9_]+)\.\.=([0-9_]+)\)')
-    source = "".join(path.read_text() for path in sorted((ROOT / "src/config").glob("*.rs")))
-    ranges = {key: (int(least), int(greatest)) for key, least, greatest in named.findall(source)}
-    if not ranges:
-        raise SystemExit("generate.py: src/config names no range of a whole number")
-    return ranges
-
-
-RANGES = whole_ranges()
-
-
-def key_schema(path: str, default: object) -> dict:
-    """What a key may hold, as far as its default and range tell. The daemon checks the rest."""
-    if path in RANGES:
-        least, greatest = RANGES[path]
-        return {"type": "integer", "minimum": least, "maximum": greatest}
-    if path in WORDS:
-        return {"enum": WORDS[path]}
-    match default:
-        case bool():
-            return {"type": "boolean"}
-        case int():
-            return {"type": "integer", "minimum": 0}
-        case float():
-            return {"type": "number", "minimum": 0}
-        case list():
-            return {"type": "array", "items": {"type": "string"}}
-        case str() if DURATION.match(default):
-            return {"type": "string", "pattern": DURATION_PATTERN}
-        case str():
-            return {"type": "string"}
-    raise SystemExit(f"generate.py: {path}: no schema for a default such as {default!r}")
-
-
 def config_schema() -> dict:
     sections = {}
     for section, keys in tomllib.loads(DEFAULTS.read_text()).items():
-        known = {
-            key: key_schema(f"{section}.{key}", default)
-            for key, default in keys.items()
-            if not is_decided(section, key)
-        }
+        left = [key for key in keys if not is_decided(section, key)]
+        if lacking := [key for key in left if f"{section}.{key}" not in forms.FORMS]:
+            raise SystemExit(f"generate.py: src/config names no form that is known for {lacking} of [{section}]")
+        known = {key: forms.FORMS[f"{section}.{key}"] for key in left}
         if known:
             sections[section] = {"type": "object", "additionalProperties": False, "properties": known}
     return {"type": "object", "additionalProperties": False, "properties": sections}
@@ -113,10 +68,11 @@ def require(schema: dict, values: dict):
 
 
 def define(schema: dict):
-    """Replaces the definitions of types that are not ours by those that are named now."""
+    """Replaces the definitions of the daemon's forms, and of types that are not ours by those
+    that are named now."""
     ours = {name: inner for name, inner in schema["definitions"].items() if not foreign.is_foreign(name)}
-    schema["definitions"] = ours
-    schema["definitions"] = ours | foreign.definitions(schema)
+    schema["definitions"] = ours | forms.DEFINITIONS
+    schema["definitions"] |= foreign.definitions(schema)
 
 
 def write(schema: dict) -> str:

@@ -239,8 +239,9 @@ class Rollout(unittest.TestCase):
         self.assertEqual(self.annotations(at("rollout.onConfigChange", False)), {})
 
     def test_a_stop_has_the_time_that_a_commit_may_take(self):
-        for stop, seconds in [(None, 90), ("2m 30s", 165), ("1h", 3615), ("1500ms", 17)]:
-            over = at("config", {"schedule": {"stop_grace": stop}, "database": {"statement_timeout": "1s"}}) if stop else {}
+        odd = [("1hr", 3615), ("1.5minutes", 105), ("90000000us", 105), ("1 000ms 500 ms", 17), (" 1min15sec ", 90), ("1200ms", 17)]
+        for stop, seconds in [(None, 90), ("2m 30s", 165), ("1h", 3615), ("1500ms", 17), *odd]:
+            over = at("config", {"schedule": {"stop_grace": stop}, "database": {"statement_timeout": "1100ms"}}) if stop else {}
             with self.subTest(stop):
                 pod = one(helm_4(merge(MINIMAL, over)), "Deployment")["spec"]["template"]["spec"]
                 self.assertEqual(pod["terminationGracePeriodSeconds"], seconds)

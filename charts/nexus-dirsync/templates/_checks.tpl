@@ -26,12 +26,13 @@
 {{- end -}}
 {{- $grace := include "nexus-dirsync.terminationGracePeriodSeconds" . | int64 -}}
 {{- $stop := include "nexus-dirsync.stopGraceSeconds" . | int64 -}}
-{{- if le $grace $stop -}}
+{{- $stopping := include "nexus-dirsync.milliseconds" (include "nexus-dirsync.stopGrace" .) | float64 -}}
+{{- if le (mul $grace 1000 | float64) $stopping -}}
 {{- fail (printf "\n\nterminationGracePeriodSeconds is %d, not more than config.schedule.stop_grace (%d s): a commit could be cut.\nLeave it empty, or make it at least %d.\n" $grace $stop (add $stop 15)) -}}
 {{- end -}}
 {{- $database := get $values.config "database" | default dict -}}
 {{- $statement := get $database "statement_timeout" | default "60s" -}}
-{{- if le $stop (include "nexus-dirsync.seconds" $statement | int64) -}}
+{{- if le $stopping (include "nexus-dirsync.milliseconds" $statement | float64) -}}
 {{- fail (printf "\n\nconfig.schedule.stop_grace (%d s) is not longer than config.database.statement_timeout (%s): a stop could cut a commit.\nMake it longer.\n" $stop $statement) -}}
 {{- end -}}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}

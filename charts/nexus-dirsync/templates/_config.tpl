@@ -57,20 +57,40 @@ private_key_file: /etc/nexus-dirsync/identity/tls.key
 {{- or (eq (include "nexus-dirsync.hasOwnRegistry" .) "true") (not (empty .Values.registry.existingConfigMap.name)) -}}
 {{- end -}}
 
-{{/* A duration such as "1m 15s" in whole seconds, rounded up. */}}
-{{- define "nexus-dirsync.seconds" -}}
-{{- $milliseconds := 0 -}}
-{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 -}}
-{{- range regexFindAll "[0-9]+(ms|s|m|h|d|w)" . -1 -}}
-{{- $unit := regexFind "[a-z]+" . -}}
-{{- $milliseconds = add $milliseconds (mul (trimSuffix $unit . | int64) (get $units $unit)) -}}
+{{/* A duration such as "1m 15s" or "1.5 hours" in milliseconds, in whatever way the daemon
+     takes it. Of the units that fit the last one counts. */}}
+{{- define "nexus-dirsync.milliseconds" -}}
+{{- $units := list
+  (list "^y" 31557600000) (list "^w" 604800000) (list "^d" 86400000) (list "^h" 3600000)
+  (list "^m" 60000) (list "^(M|mo)" 2630016000) (list "^m(s|illis)" 1) (list "^s" 1000)
+  (list "^[uµ]" 0.001) (list "^n" 0.000001) -}}
+{{- $sum := 0.0 -}}
+{{- range regexFindAll "[0-9][0-9.\\s]*[A-Za-zµ]+" . -1 -}}
+{{- $name := regexFind "[A-Za-zµ]+" . -}}
+{{- $number := regexReplaceAll "[A-Za-zµ\\s]" . "" | float64 -}}
+{{- $factor := 0.0 -}}
+{{- range $units -}}
+{{- if regexMatch (first .) $name -}}
+{{- $factor = last . -}}
 {{- end -}}
-{{- div (add $milliseconds 999) 1000 -}}
+{{- end -}}
+{{- $sum = addf $sum (mulf $number $factor) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}
+
+{{/* The same in whole seconds, rounded up. */}}
+{{- define "nexus-dirsync.seconds" -}}
+{{- divf (include "nexus-dirsync.milliseconds" . | float64) 1000 | ceil | int64 -}}
+{{- end -}}
+
+{{- define "nexus-dirsync.stopGrace" -}}
+{{- $schedule := get .Values.config "schedule" | default dict -}}
+{{- get $schedule "stop_grace" | default "75s" -}}
 {{- end -}}
 
 {{- define "nexus-dirsync.stopGraceSeconds" -}}
-{{- $schedule := get .Values.config "schedule" | default dict -}}
-{{- include "nexus-dirsync.seconds" (get $schedule "stop_grace" | default "75s") -}}
+{{- include "nexus-dirsync.seconds" (include "nexus-dirsync.stopGrace" .) -}}
 {{- end -}}
 
 {{- define "nexus-dirsync.terminationGracePeriodSeconds" -}}
