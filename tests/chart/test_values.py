@@ -85,8 +85,22 @@ TOGETHER = [
     (at("registry", {"toml": "x", "existingConfigMap": {"name": "a"}}), ["registry.toml", "at most one"]),
     (at("terminationGracePeriodSeconds", 60), ["terminationGracePeriodSeconds", "75 s", "at least 90"]),
     (at("config.database.statement_timeout", "2m"), ["config.schedule.stop_grace", "config.database.statement_timeout", "longer"]),
+    ({"replicas": 2, "config": {"leader": {"instance": "a"}}}, ["config.leader.instance", '"a"', "replicas is 2", "Leave it out"]),
+    (
+        {"replicas": 2, "extraEnv": [{"name": "DIRSYNC__LEADER__INSTANCE", "value": "a"}]},
+        ["DIRSYNC__LEADER__INSTANCE", "replicas is 2", "metadata.name"],
+    ),
     ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, ["serviceMonitor.enabled", "podMonitor.enabled"]),
     ({"serviceMonitor": {"enabled": True}, "service": {"enabled": False}}, ["serviceMonitor.enabled", "service.enabled"]),
+]
+
+# What is close to that, and right.
+NAME, POD = "DIRSYNC__LEADER__INSTANCE", {"fieldRef": {"fieldPath": "metadata.name"}}
+RECONCILED = [
+    {"replicas": 1, "config": {"leader": {"instance": "a"}}},
+    {"replicas": 2, "config": {"leader": {"instance": "", "lease": "10s"}}},
+    {"replicas": 2, "extraEnv": [{"name": NAME, "valueFrom": POD}]},
+    {"replicas": 2, "extraEnv": [{"name": "POD", "valueFrom": POD}, {"name": NAME, "value": "eu-$(POD)"}]},
 ]
 
 
@@ -132,6 +146,12 @@ class Refusals(unittest.TestCase):
                 for told in refusals(merge(MINIMAL, over)):
                     for part in parts:
                         self.assertIn(part, told)
+
+    def test_what_only_looks_like_a_contradiction_is_taken(self):
+        for over in RECONCILED:
+            with self.subTest(over):
+                for render in (helm_3, helm_4):
+                    render(merge(MINIMAL, over))
 
     def test_without_any_values_the_remedy_is_told(self):
         for told in refusals({}):

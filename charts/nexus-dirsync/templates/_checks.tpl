@@ -13,6 +13,7 @@
 {{- if and $sqlite (gt ($values.replicas | int64) 1) -}}
 {{- fail "\n\nreplicas is more than 1, but database.sqlite.enabled is set: several pods cannot share an embedded database.\nUse PostgreSQL (database.existingSecret.name), or set replicas to 1.\n" -}}
 {{- end -}}
+{{- include "nexus-dirsync.instanceChecks" . -}}
 {{- if and $values.database.ca.configMap $values.database.ca.secret -}}
 {{- fail "\n\ndatabase.ca.configMap and database.ca.secret are both set: choose one of the two.\n" -}}
 {{- end -}}
@@ -40,6 +41,23 @@
 {{- end -}}
 {{- if and $values.serviceMonitor.enabled (not $values.service.enabled) -}}
 {{- fail "\n\nserviceMonitor.enabled takes service.enabled: set it, or use podMonitor.enabled.\n" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nexus-dirsync.instanceChecks" -}}
+{{- $replicas := .Values.replicas | int64 -}}
+{{- if gt $replicas 1 -}}
+{{- $leader := get .Values.config "leader" | default dict -}}
+{{- $instance := get $leader "instance" | default "" | trim -}}
+{{- if $instance -}}
+{{- fail (printf "\n\nconfig.leader.instance is %q, and replicas is %d: all of them would call themselves the same, and nobody could tell which one leads.\nLeave it out: each then calls itself by its pod's name.\n" $instance $replicas) -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- /* What refers to another variable, such as the pod's name, may differ. */ -}}
+{{- if and (eq (upper .name) "DIRSYNC__LEADER__INSTANCE") .value (not (contains "$(" (.value | toString))) -}}
+{{- fail (printf "\n\nextraEnv gives DIRSYNC__LEADER__INSTANCE one value, and replicas is %d: all of them would call themselves the same, and nobody could tell which one leads.\nLeave it out, or take it from the pod: valueFrom.fieldRef.fieldPath: metadata.name\n" $replicas) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
