@@ -261,6 +261,15 @@ class Rollout(unittest.TestCase):
         used = {volume.get("configMap", {}).get("name") for volume in pod["volumes"]}
         self.assertFalse(made & used, "they do not exist yet")
 
+    def test_the_job_ends_before_helm_gives_up(self):
+        # Helm's own --timeout.
+        helm = 5 * 60
+        self.assertLess(one(helm_4(MINIMAL), "Job")["spec"]["activeDeadlineSeconds"], helm)
+        for deadline, mode, told in [(2000000, "job", True), (299, "job", False), (helm, "job", True), (900, "job", True), (900, "init", False)]:
+            with self.subTest(deadline, mode=mode):
+                values = merge(MINIMAL, {"migrations": {"mode": mode, "activeDeadlineSeconds": deadline}})
+                self.assertEqual(f"--timeout {deadline + 60}s" in notes(values), told)
+
     def test_migrations_follow_their_mode(self):
         for mode, job, init in [("job", True, False), ("init", False, True), ("off", False, False)]:
             objects = helm_4(merge(MINIMAL, at("migrations.mode", mode)))
