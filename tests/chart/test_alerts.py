@@ -114,6 +114,15 @@ class Values(unittest.TestCase):
                 self.assertEqual(len(changed), 1)
                 self.assertIn("4242", alerts(merge(VALUES, over))[changed[0]]["expr"])
 
+    def test_missing_replicas_are_counted_where_there_are_several(self):
+        for replicas in (0, 1, 2, 7):
+            with self.subTest(replicas):
+                rule = alerts(merge(VALUES, {"replicas": replicas})).get("NexusDirsyncReplicasMissing")
+                self.assertEqual(rule is not None, replicas > 1)
+                if rule:
+                    self.assertTrue(rule["expr"].endswith(f"< {replicas}"))
+                    self.assertIn(f" of {replicas} replicas", rule["annotations"]["description"])
+
     def test_other_ways_to_scrape_are_selected(self):
         for rule in alerts(merge(VALUES, at("prometheusRule.selector", 'app="x"'))).values():
             self.assertIn('{app="x"', rule["expr"])

@@ -56,6 +56,17 @@
   summary: No replica of nexus-dirsync can be scraped.
   description: >-
     Prometheus sees no replica, so nobody follows the directory or nobody can tell.
+{{- if gt ($.Values.replicas | int64) 1 }}
+- alert: NexusDirsyncReplicasMissing
+  expr: |-
+    count(count by (instance) (dirsync_build_info{ {{- $s -}} })) < {{ $.Values.replicas | int64 }}
+  for: 30m
+  severity: warning
+  summary: Some replicas of nexus-dirsync are gone.
+  description: >-
+    Only {{`{{ $value }}`}} of {{ $.Values.replicas | int64 }} replicas can be scraped. The
+    directory is followed, but there are fewer to take over, or none.
+{{- end }}
 - alert: NexusDirsyncNoLeader
   expr: |-
     sum(dirsync_leader{ {{- $s -}} }) == 0
