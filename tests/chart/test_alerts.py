@@ -11,10 +11,56 @@ from pathlib import Path
 import yaml
 
 import metrics
-from chart import CASES, CHART, HERE, ROOT, at, helm_4, merge, one
+from chart import CASES, CHART, HERE, ROOT, at, by_name, helm_3, helm_4, merge, one, refusals
 
 RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 TESTS = {path.stem: path for path in sorted((HERE / "alerts").glob("*.yml"))}
+# Matchers that Prometheus takes, and what it does not. One that ends in a comma it would take
+# alone; alerts go on after it.
+MATCHERS = [
+    'app="x"',
+    "app='x'",
+    "app=`x`",
+    ' app = "x" , zone!="y" ',
+    'app="x",\n  zone="y"\n',
+    'app=~"x|y",zone!~"a.+"',
+    r'app=~"x\\.y\\d+"',
+    r"app=~`x\.y\d+`",
+    r"""app=~'it\'s|"x"'""",
+    r'path="C:\\(x",app="\""',
+    'by="x"',
+    'app="=~\'(\'",team="é # {} %s $1"',
+    'app=""',
+]
+NO_MATCHERS = [
+    'app="x',
+    'app="x",',
+    ',app="x"',
+    "app",
+    "app=x",
+    'app=="x"',
+    'app>"x"',
+    '{app="x"}',
+    'app="x"}',
+    'app="x" or zone="y"',
+    'app="x" zone="y"',
+    'app="x";zone="y"',
+    'app="x"#',
+    '1app="x"',
+    'example.com/app="x"',
+    'app:x="y"',
+    r'app="\d"',
+    r'app=~"\."',
+    r'app="\'"',
+    'app="x\ny"',
+    'app=~"("',
+    "zone=\"y\",app!~'*'",
+    r"app=~`\`",
+    r'app=~"\\"',
+    '__name__="x"',
+    'app="x",__name__=~"y"',
+    " ",
+]
 # Renders the alerts with every default.
 VALUES = CASES["ha"]
 
@@ -127,6 +173,47 @@ class Values(unittest.TestCase):
         for rule in alerts(merge(VALUES, at("prometheusRule.selector", 'app="x"'))).values():
             self.assertIn('{app="x"', rule["expr"])
             self.assertNotIn("namespace=", rule["expr"])
+
+    def taken_by_prometheus(self, rules: dict[str, dict]) -> subprocess.CompletedProcess:
+        return promtool(["check", "rules", "rules.yml"], [*rules.values()])
+
+    def test_what_is_taken_as_selector_prometheus_takes_in_every_rule(self):
+        for selector in MATCHERS:
+            with self.subTest(selector):
+                values = merge(VALUES, at("prometheusRule.selector", selector))
+                rules = alerts(values)
+                self.assertEqual(by_name(helm_3(values)), by_name(helm_4(values)))
+                done = self.taken_by_prometheus(rules)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_what_prometheus_would_not_take_as_selector_is_refused(self):
+        ours = 'namespace="nexus",job="nexus-dirsync"'
+        for selector in NO_MATCHERS:
+            with self.subTest(selector):
+                for told in refusals(merge(VALUES, at("prometheusRule.selector", selector))):
+                    self.assertRegex(told, r"prometheusRule[./]selector")
+                broken = {name: {**rule, "expr": rule["expr"].replace(ours, selector)} for name, rule in ALERTS.items()}
+                self.assertNotEqual(self.taken_by_prometheus(broken).returncode, 0, "refused without need")
+
+    def test_labels_and_durations_that_prometheus_would_not_take_are_refused(self):
+        drift = "prometheusRule.alerts.NexusDirsyncDrift"
+        wrong = [
+            ("prometheusRule.alertLabels", {"example.com/team": "a"}, "example.com/team", {"labels": {"example.com/team": "a"}}),
+            ("prometheusRule.alertLabels", {"__name__": "a"}, "__name__", {"labels": {"__name__": "a"}}),
+            (f"{drift}.severity", "{{ page", "severity", {"labels": {"severity": "{{ page"}}),
+            (f"{drift}.for", "30s5m", "for", {"for": "30s5m"}),
+            (f"{drift}.for", "5", "for", {"for": "5"}),
+            (f"{drift}.for", "", "for", {"for": "x"}),
+        ]
+        for path, value, key, changed in wrong:
+            with self.subTest(path, value=value):
+                for told in refusals(merge(VALUES, at(path, value))):
+                    self.assertRegex(told, rf"\b{re.escape(key)}\b")
+                broken = {"one": {**ALERTS["NexusDirsyncDrift"], **changed}}
+                self.assertNotEqual(self.taken_by_prometheus(broken).returncode, 0, "refused without need")
+        right = {"alertLabels": {"team": "a", "_x": "b"}, "alerts": {"NexusDirsyncDrift": {"for": "1d12h", "severity": "P1 page"}}}
+        done = self.taken_by_prometheus(alerts(merge(VALUES, {"prometheusRule": right})))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 class Runbook(unittest.TestCase):

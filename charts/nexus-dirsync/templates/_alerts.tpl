@@ -4,8 +4,30 @@
      is the first excuses that none succeeded, but not for longer than two may take: runs that
      time out one after the other are each "in progress" nearly always. */}}
 
+{{/* On one line: it stands in the middle of others. */}}
 {{- define "nexus-dirsync.selector" -}}
-{{- .Values.prometheusRule.selector | default (printf "namespace=%q,job=%q" .Release.Namespace (include "nexus-dirsync.fullname" .)) -}}
+{{- include "prometheusRule.selector" . -}}
+{{- $given := regexReplaceAll "[\\r\\n]+" .Values.prometheusRule.selector " " | trim -}}
+{{- $given | default (printf "namespace=%q,job=%q" .Release.Namespace (include "nexus-dirsync.fullname" .)) -}}
+{{- end -}}
+
+{{/* What the schema cannot say of the matchers. Helm names this template where a regular
+     expression is none, hence its name. */}}
+{{- define "prometheusRule.selector" -}}
+{{- $text := "(\"([^\"\\\\]|\\\\.)*\"|'([^'\\\\]|\\\\.)*'|`[^`]*`)" -}}
+{{- range regexFindAll (printf "\\w+\\s*(=~|!~|!=|=)\\s*%s" $text) .Values.prometheusRule.selector -1 -}}
+{{- if eq (regexFind "^\\w+" .) "__name__" -}}
+{{- fail "\n\nprometheusRule.selector names __name__, but each alert names its metric itself: take it out.\n" -}}
+{{- end -}}
+{{- if regexMatch "^\\w+\\s*[=!]~" . -}}
+{{- $quoted := regexFind (printf "%s$" $text) . -}}
+{{- $expression := substr 1 (sub (len $quoted) 1 | int) $quoted -}}
+{{- if not (hasPrefix "`" $quoted) -}}
+{{- $expression = regexReplaceAll "\\\\([\\\\\"'])" $expression "${1}" -}}
+{{- end -}}
+{{- $_ := mustRegexMatch (printf "^(?:%s)$" $expression) "" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "nexus-dirsync.alerts" -}}
