@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 import tomllib
@@ -103,6 +104,29 @@ RECONCILED = [
     {"replicas": 2, "extraEnv": [{"name": "POD", "valueFrom": POD}, {"name": NAME, "value": "eu-$(POD)"}]},
 ]
 
+# Variables that hold secrets, beside the keys that src/config reads as such, and their remedy.
+SECRETS = {
+    "DIRSYNC__DATABASE__URL": "database.existingSecret.name",
+    "DIRSYNC__IDENTITY__CLIENT_SECRET": "identity.clientSecret.existingSecret",
+    "DIRSYNC__identity__client_secret": "identity.clientSecret.existingSecret",
+    "DIRSYNC_DATABASE_URL": "database.existingSecret.name",
+    "DIRSYNC__IDENTITY__TOKEN": "valueFrom.secretKeyRef",
+    "AZURE_CLIENT_SECRET": "valueFrom.secretKeyRef",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD": "valueFrom.secretKeyRef",
+    "PGPASSWORD": "database.existingSecret.name",
+}
+NO_SECRETS = [
+    *({"name": name, "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}} for name in SECRETS),
+    {"name": "DIRSYNC__IDENTITY__CLIENT_SECRET", "value": ""},
+    {"name": "AZURE_CLIENT_SECRET", "value": "$(FROM_A_SECRET)"},
+    {"name": "DIRSYNC__IDENTITY__CLIENT_SECRET_FILE", "value": "/run/secrets/graph"},
+    {"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/run/secrets/token"},
+    {"name": "AZURE_TOKEN_CREDENTIALS", "value": "prod"},
+    {"name": "DIRSYNC__DATABASE__POOL_SIZE", "value": "4"},
+    {"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"},
+    {"name": "TOKEN_ISSUER", "value": "https://example.com"},
+]
+
 
 class Refusals(unittest.TestCase):
     def test_a_wrong_key_or_type_is_refused_by_name(self):
@@ -146,6 +170,25 @@ class Refusals(unittest.TestCase):
                 for told in refusals(merge(MINIMAL, over)):
                     for part in parts:
                         self.assertIn(part, told)
+
+    def test_a_secret_as_plain_text_is_refused_with_the_remedy(self):
+        source = "".join(path.read_text() for path in (ROOT / "src/config").glob("*.rs"))
+        keys = re.findall(r'from\.get\("([a-z_.]+)", secret\)', source)
+        self.assertGreater(len(keys), 1)
+        for key in keys:
+            self.assertIn("DIRSYNC__" + key.upper().replace(".", "__"), SECRETS)
+        for name, remedy in SECRETS.items():
+            with self.subTest(name):
+                for told in refusals(merge(MINIMAL, {"extraEnv": [{"name": "A", "value": "b"}, {"name": name, "value": "s3cret"}]})):
+                    self.assertIn(f"extraEnv gives {name} as plain text", told)
+                    self.assertIn(remedy, told)
+                    self.assertNotIn("s3cret", told)
+
+    def test_what_is_no_secret_or_comes_from_one_is_taken(self):
+        for variable in NO_SECRETS:
+            with self.subTest(variable):
+                for render in (helm_3, helm_4):
+                    render(merge(MINIMAL, {"extraEnv": [variable]}))
 
     def test_what_only_looks_like_a_contradiction_is_taken(self):
         for over in RECONCILED:

@@ -14,6 +14,7 @@
 {{- fail "\n\nreplicas is more than 1, but database.sqlite.enabled is set: several pods cannot share an embedded database.\nUse PostgreSQL (database.existingSecret.name), or set replicas to 1.\n" -}}
 {{- end -}}
 {{- include "nexus-dirsync.instanceChecks" . -}}
+{{- include "nexus-dirsync.secretChecks" . -}}
 {{- if and $values.database.ca.configMap $values.database.ca.secret -}}
 {{- fail "\n\ndatabase.ca.configMap and database.ca.secret are both set: choose one of the two.\n" -}}
 {{- end -}}
@@ -57,6 +58,24 @@
 {{- if and (eq (upper .name) "DIRSYNC__LEADER__INSTANCE") .value (not (contains "$(" (.value | toString))) -}}
 {{- fail (printf "\n\nextraEnv gives DIRSYNC__LEADER__INSTANCE one value, and replicas is %d: all of them would call themselves the same, and nobody could tell which one leads.\nLeave it out, or take it from the pod: valueFrom.fieldRef.fieldPath: metadata.name\n" $replicas) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Secrets among the variables: the daemon's, Azure's and libpq's. What ends in _FILE names a
+     file, and what refers to another variable may refer to one from a Secret. Shows no value. */}}
+{{- define "nexus-dirsync.secretChecks" -}}
+{{- $secret := "^(DIRSYNC_+DATABASE_+URL|DIRSYNC_.*(SECRET|PASSWORD|TOKEN).*|AZURE_.*(SECRET|PASSWORD).*|PGPASSWORD)$" -}}
+{{- range .Values.extraEnv -}}
+{{- $name := upper .name -}}
+{{- if and .value (regexMatch $secret $name) (not (hasSuffix "_FILE" $name)) (not (contains "$(" (.value | toString))) -}}
+{{- $remedy := "Take it from a Secret: valueFrom.secretKeyRef with its name and key." -}}
+{{- if regexMatch "DATABASE|^PG" $name -}}
+{{- $remedy = "Put the whole URL into a Secret, and name that in database.existingSecret.name." -}}
+{{- else if contains "CLIENT_SECRET" $name -}}
+{{- $remedy = "Set identity.kind to client_secret and name the Secret in identity.clientSecret.existingSecret; or take it from there: valueFrom.secretKeyRef with its name and key." -}}
+{{- end -}}
+{{- fail (printf "\n\nextraEnv gives %s as plain text: whoever may read the Deployment, or what Helm stores of the values, reads the secret.\n%s\n" .name $remedy) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
