@@ -1,7 +1,7 @@
 # nexus-dirsync in an image of its own: one binary, the libraries it is linked to, and
 # certificate authorities. No shell, no package manager, nobody but user 65532.
 #
-#   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" -t nexus-dirsync .
+#   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" -t nexus-dirsync:0.1.0 .
 #
 # tests/image.sh builds it, runs it and looks at what it promises. Give the base by digest
 # where builds must be repeatable: --build-arg BUILD_BASE=docker.io/library/rust@sha256:…

@@ -157,6 +157,7 @@ def restart_keys() -> str:
 def readme() -> str:
     text = (CHART / "README.md.in").read_text()
     text = text.replace("@RESTART_KEYS@", restart_keys()).replace("@KUBERNETES@", foreign.NEWEST)
+    text = text.replace("@VERSION@", yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"])
     return text.replace("@VALUES@\n", table())
 
 

@@ -225,6 +225,20 @@ class Documents(unittest.TestCase):
         chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
         self.assertEqual((chart["version"], chart["appVersion"]), (version, version))
 
+    def test_the_image_that_the_documents_build_is_the_one_that_the_chart_runs(self):
+        version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+        for path, pushes in [(ROOT / "README.md", True), (CHART / "README.md", True), (ROOT / "Dockerfile", False)]:
+            text = re.sub(r"\s*\\\n[#\s]*", " ", path.read_text())
+            with self.subTest(path.name, folder=path.parent.name):
+                [(given, built)] = re.findall(r"docker build .*VERSION=(\S+) .*-t (\S+) \.$", text, re.M)
+                self.assertEqual(given, version)
+                self.assertEqual(re.findall(r"docker push (\S+)$", text, re.M), [built] * pushes)
+                installed = re.findall(r"helm install .*--set image\.repository=(\S+)", text)
+                self.assertEqual(len(installed), 1 if pushes else 0)
+                values = merge(MINIMAL, at("image.repository", installed[0])) if installed else MINIMAL
+                [container] = one(helm_4(values), "Deployment")["spec"]["template"]["spec"]["containers"]
+                self.assertEqual(container["image"], built)
+
     def test_the_defaults_that_the_chart_counts_with_are_the_daemons(self):
         defaults = tomllib.loads((ROOT / "config/default.toml").read_text())
         templates = (CHART / "templates/_config.tpl").read_text() + (CHART / "templates/_checks.tpl").read_text()
