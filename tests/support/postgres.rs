@@ -3,6 +3,7 @@
 //! Started as an unprivileged user where the tests run as root, because PostgreSQL
 //! refuses to; it ends with the process that started it.
 
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -87,7 +88,9 @@ impl Cluster {
         let user = unprivileged();
         for folder in [&data, &socket] {
             std::fs::create_dir(folder).unwrap();
-            if let Some((uid, gid)) = user {
+        }
+        if let Some((uid, gid)) = user {
+            for folder in [dir.path(), &data, &socket] {
                 chown(folder, Some(uid), Some(gid)).unwrap();
             }
         }
@@ -137,7 +140,9 @@ impl Cluster {
 
     /// Ends the server, and with it every connection; the data stays.
     pub fn stop(&mut self) {
-        drop(self.server.stdin.take());
+        let mut shell = self.server.stdin.take().unwrap();
+        shell.write_all(STAY).unwrap();
+        drop(shell);
         self.server.wait().unwrap();
     }
 
@@ -181,10 +186,14 @@ impl Cluster {
     }
 }
 
-/// A static is never dropped, so the server must end by itself: a shell between us and
-/// it reads a pipe that closes when this process ends, however it ends.
+/// Tells the shell beside a server that its data is wanted again.
+const STAY: &[u8] = b"stay\n";
+
+/// A static is never dropped, so the server must end by itself, and take its data along: a
+/// shell between us and it reads a pipe that closes when this process ends, however it ends.
 fn guarded(server: &Command, data: &Path, socket: &Path, settings: &[String]) -> Child {
-    let script = r#""$0" "$@" & pid=$!; read -r _; kill -INT $pid; wait $pid"#;
+    let script = r#""$0" "$@" & pid=$!; read -r word; kill -INT $pid; wait $pid
+        [ "$word" = stay ] || rm -rf "${2%/*}""#;
     let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
