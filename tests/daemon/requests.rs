@@ -54,6 +54,7 @@ async fn resync_reaches_the_leader_from_anywhere() {
     let told = stage.ask(&["resync"]).await;
     assert!(told.contains("nobody leads right now"), "{told}");
     assert_eq!(stage.sql().cells(PENDING), ["delta"]);
+    stage.set_raw("schedule.startup", "false");
     let three = stage.replica("three", &[]).await;
     assert_eq!(three.first_run().await.trigger, "command");
     assert!(stage.sql().cells(PENDING).is_empty());
@@ -110,6 +111,8 @@ async fn any_number_of_rows_during_a_run_make_exactly_one_more() {
 #[tokio::test]
 async fn the_embedded_database_passes_requests_on_as_well() {
     let stage = Stage::new(On::Sqlite, small(124)).await;
+    // Nothing but what is asked for wakes it.
+    stage.set_raw("schedule.startup", "false");
     let told = stage.ask(&["resync", "--full"]).await;
     assert!(told.contains("as soon as it runs"), "{told}");
     assert_eq!(stage.sql().cells(PENDING), ["full"]);
