@@ -22,7 +22,7 @@ use crate::daemon::{Lead, Refusal, Request, Runner, Shutdown, Stopped};
 use crate::graph::{self, Directory, IdentityKind, IdentitySettings, SecretSource};
 use crate::metrics::Metrics;
 use crate::reconcile::guard::{self, Limit, Limits};
-use crate::reconcile::report::{Failure, Outcome, Past, Report};
+use crate::reconcile::report::{Failure, Outcome, Report};
 use crate::reconcile::world::RegistryEntry;
 use crate::registry;
 use crate::store::{self, Store};
@@ -336,10 +336,6 @@ impl Runner for Service {
             .write(move |tx| tx.request_run(mode, trigger, &by).map(store::Verdict::Commit))
             .await?;
         Ok(())
-    }
-
-    async fn past(&mut self) -> Past {
-        self.sync.store().read(past::read).await.unwrap_or_default()
     }
 
     fn reload(&mut self, config: Arc<Config>) -> Result<(), Refusal> {

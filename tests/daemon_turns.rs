@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use nexus_dirsync::config::{Config, Problems, Sources};
 use nexus_dirsync::daemon::{
-    Board, Clock, Heartbeat, Lead, Refusal, Request, Requests, Runner, Shutdown, Status, Stopper,
-    Turns,
+    Board, Clock, Heartbeat, Lead, Recall, Refusal, Request, Requests, Runner, Shutdown, Status,
+    Stopper, Turns,
 };
 use nexus_dirsync::directory::Mode::{self, Delta, Full};
 use nexus_dirsync::metrics::Metrics;
@@ -63,10 +63,6 @@ impl Runner for Slow {
         }
         self.passed_on.lock().expect("a log").push(request);
         Ok(())
-    }
-
-    async fn past(&mut self) -> Past {
-        Past::default()
     }
 }
 
@@ -132,13 +128,26 @@ struct Setup {
     pairs: &'static [(&'static str, &'static str)],
     leads: bool,
     passes: &'static [bool],
+    /// Failures of the past, as the database tells them to one new leader after the other;
+    /// then, and where there is nothing, it cannot be asked.
+    failures: &'static [Option<u64>],
     outcome: Outcome,
 }
 
-const PLAIN: Setup = Setup { pairs: &[], leads: true, passes: &[], outcome: Outcome::Unchanged };
+const PLAIN: Setup =
+    Setup { pairs: &[], leads: true, passes: &[], failures: &[], outcome: Outcome::Unchanged };
 
 fn lead(leading: bool) -> Lead {
     Lead { leading, ..Lead::default() }
+}
+
+fn recall(failures: &'static [Option<u64>]) -> Recall {
+    let told = Mutex::new(failures.iter());
+    Arc::new(move || {
+        let failures = told.lock().expect("a list").next().copied().flatten();
+        let past = failures.map(|n| Past { consecutive_failures: n, ..Past::default() });
+        Box::pin(std::future::ready(past))
+    })
 }
 
 impl World {
@@ -178,6 +187,7 @@ impl World {
             board,
             heartbeat: heartbeat.clone(),
             lead: watched,
+            recall: recall(setup.failures),
             last_success: watch::Sender::default(),
         };
         let turns = tokio::spawn(turns.run());
@@ -342,6 +352,21 @@ async fn a_standby_passes_on_what_people_ask_and_tries_until_it_can() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_leader_knows_the_past_and_forgets_nothing_for_not_being_told() {
+    let world = World::start(&Setup { failures: &[Some(3), None, Some(0)], ..PLAIN });
+    for failures in [3, 3, 0] {
+        seconds(1).await;
+        assert_eq!(world.status.borrow().consecutive_failures, failures);
+        let shown = format!("dirsync_consecutive_failures {failures}\n");
+        assert!(world.metrics.render().contains(&shown), "{shown}");
+        world.lead.send_replace(lead(false));
+        seconds(1).await;
+        world.lead.send_replace(lead(true));
+    }
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_could_not_be_passed_on_is_done_by_whoever_leads_by_then() {
     let world = World::start(&Setup { leads: false, passes: &[false; 9], ..PLAIN });
     world.ask(Full, Trigger::Signal);
@@ -419,10 +444,6 @@ impl Runner for Deaf {
     async fn pass_on(&mut self, _: Request) -> Result<(), Refusal> {
         Ok(())
     }
-
-    async fn past(&mut self) -> Past {
-        Past::default()
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -442,6 +463,7 @@ async fn the_loop_is_not_alive_when_a_run_never_ends() {
         board: Arc::new(Board::new(Arc::new(Metrics::new()), clock)),
         heartbeat: heartbeat.clone(),
         lead: watch::channel(lead(true)).1,
+        recall: recall(&[]),
         last_success: watch::Sender::default(),
     };
     tokio::spawn(turns.run());

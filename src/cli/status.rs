@@ -7,7 +7,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::{Context, Exit, StatusArgs, local};
-use crate::daemon::{Counts, LastRun, Leader, Status};
+use crate::daemon::{Counts, Leader, Status};
+use crate::reconcile::report::LastRun;
 
 /// Shows the status. Exit code 3 says that something is withheld, 1 that runs fail or that
 /// nobody is known to lead.
@@ -130,4 +131,26 @@ impl fmt::Display for Amounts {
 
 fn time(time: DateTime<Utc>) -> impl fmt::Display {
     time.format("%Y-%m-%d %H:%M:%S UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_decides_the_exit_code() {
+        let leader = Leader { instance: "one".to_owned(), epoch: 1, since: DateTime::UNIX_EPOCH };
+        let withheld = Counts { access: 1, ..Counts::default() };
+        let none = Counts::default();
+        for (leads, consecutive_failures, withheld, code) in [
+            (Some(leader.clone()), 0, none, Exit::Done),
+            (Some(leader.clone()), 0, withheld, Exit::Held),
+            (Some(leader), 1, withheld, Exit::Failed),
+            (None, 0, none, Exit::Failed),
+        ] {
+            let new = Status::new(DateTime::UNIX_EPOCH);
+            let status = Status { leads, consecutive_failures, withheld, ..new };
+            assert_eq!(exit_of(&status), code);
+        }
+    }
 }

@@ -22,7 +22,7 @@ use super::schedule::{Follower, Ticker};
 use super::shutdown::Shutdown;
 use super::signals::Signals;
 use super::supervise::{Ended, Supervisor};
-use super::turns::{Apply, Load, Refusal, Runner, Turns};
+use super::turns::{Apply, Load, Recall, Refusal, Runner, Turns};
 use crate::config::{Config, Credential};
 use crate::http::{self, Readiness, Site};
 use crate::metrics::Metrics;
@@ -46,7 +46,7 @@ pub struct Daemon<R> {
     pub readiness: Readiness,
     /// Looks at the database before the first run.
     pub opening: Opening,
-    /// Looks at it again and again while another replica leads.
+    /// Looks at it again: whenever this replica begins to lead, and while another one does.
     pub recall: Recall,
     /// How this replica calls itself.
     pub instance: String,
@@ -60,9 +60,6 @@ pub struct Daemon<R> {
 /// it may come yet. Whatever a restart cannot mend is a [`Refusal`]. May take as long as
 /// the timeouts of the database; HTTP is served meanwhile.
 pub type Opening = BoxFuture<'static, Result<Past, Refusal>>;
-
-/// Tells how runs went by now; `None` where the database cannot be asked.
-pub type Recall = Box<dyn Fn() -> BoxFuture<'static, Option<Past>> + Send + Sync>;
 
 /// How long opening may take before the loop counts as stuck: connecting, several times.
 const OPENING_BOUND: Duration = Duration::from_mins(5);
@@ -146,6 +143,7 @@ impl<R: Runner> Daemon<R> {
             board: Arc::clone(&board),
             heartbeat,
             lead: lead.clone(),
+            recall: Arc::clone(&recall),
             last_success,
         };
         // The lead is given up after the last commit, and not a moment before.

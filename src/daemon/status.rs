@@ -1,20 +1,19 @@
 //! What `/status` tells, and `nexus-dirsync status` reads.
 //!
 //! Owns the JSON form. What became of runs is told of the whole installation: a standby
-//! shows what the leader did, some seconds later. Holds ids and counts only: no names, no addresses, no links,
-//! and of a failure only its kind.
+//! shows what the leader did, some seconds later. Holds ids and counts only: no names, no
+//! addresses, no links, and of a failure only its kind.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::lead::Leader;
 use super::requests::Request;
 use crate::directory::Mode;
 use crate::reconcile::report::{
-    FindingKind, Outcome, Past, PendingPlans, Recorded, Removals, Report, Totals,
+    FindingKind, LastRun, Outcome, Past, PendingPlans, Removals, Report, Totals,
 };
 
 /// What the daemon is doing and how it went lately.
@@ -66,29 +65,6 @@ pub struct Running {
     pub trigger: String,
     /// When it began.
     pub since: DateTime<Utc>,
-}
-
-/// A run that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastRun {
-    /// Its id, in every audit row and log line of it.
-    pub run_id: Uuid,
-    /// What woke it.
-    pub trigger: String,
-    /// How it ended.
-    pub outcome: String,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// When it ended.
-    pub finished_at: DateTime<Utc>,
-    /// Rows written, by `entity.action`.
-    pub changes: BTreeMap<String, u64>,
-    /// Differences that delta runs had missed.
-    pub drift: u64,
-    /// Removals that lists suggested and a second look refuted.
-    pub refuted: u64,
-    /// The kind of failure, if it failed.
-    pub failure: Option<String>,
 }
 
 /// Counts by the guard's units.
@@ -160,7 +136,7 @@ impl Status {
     pub(super) fn recall(&mut self, past: &Past) {
         let Past { last, last_success, consecutive_failures, withheld, pending, totals, .. } = past;
         let word = |mode: &Mode| mode.label().to_owned();
-        self.last = last.iter().map(|(mode, run)| (word(mode), run.into())).collect();
+        self.last = last.iter().map(|(mode, run)| (word(mode), run.clone())).collect();
         self.last_success = last_success.iter().map(|(mode, time)| (word(mode), *time)).collect();
         self.consecutive_failures = *consecutive_failures;
         self.left(*withheld, *pending, &past.findings);
@@ -192,41 +168,6 @@ impl Status {
         // A run that read nothing knows no totals; the last known ones still hold.
         self.totals = report.totals.map(Counts::from).or(self.totals);
         self.last.insert(mode, LastRun::from(report));
-    }
-}
-
-impl From<&Report> for LastRun {
-    fn from(report: &Report) -> Self {
-        let change =
-            |((entity, action), count): (&(_, _), &u64)| (format!("{entity}.{action}"), *count);
-        Self {
-            run_id: report.run_id,
-            trigger: report.trigger.label().to_owned(),
-            outcome: report.outcome.label().to_owned(),
-            started_at: report.started_at,
-            finished_at: report.finished_at,
-            changes: report.changes.iter().map(change).collect(),
-            drift: report.drift,
-            refuted: report.refuted,
-            failure: report.failure.as_ref().map(|failure| failure.kind.to_owned()),
-        }
-    }
-}
-
-impl From<&Recorded> for LastRun {
-    fn from(run: &Recorded) -> Self {
-        let Recorded { run_id, trigger, outcome, started_at, finished_at, changes, .. } = run;
-        Self {
-            run_id: *run_id,
-            trigger: trigger.clone(),
-            outcome: outcome.clone(),
-            started_at: *started_at,
-            finished_at: *finished_at,
-            changes: changes.clone(),
-            drift: run.drift,
-            refuted: run.refuted,
-            failure: run.failure.as_ref().map(|failure| failure.kind.clone()),
-        }
     }
 }
 

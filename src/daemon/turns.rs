@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -38,11 +39,11 @@ pub trait Runner: Send + 'static {
 
     /// Passes a request on to the replica that leads; for a standby.
     fn pass_on(&mut self, request: Request) -> impl Future<Output = Result<(), Refusal>> + Send;
-
-    /// How runs went, whichever replica did them. Asked by a replica that begins to lead, so
-    /// that what nobody did meanwhile is due.
-    fn past(&mut self) -> impl Future<Output = Past> + Send;
 }
+
+/// Tells how runs went by now, whichever replica did them; `None` where the database cannot
+/// be asked.
+pub type Recall = Arc<dyn Fn() -> BoxFuture<'static, Option<Past>> + Send + Sync>;
 
 /// Why a configuration that was valid in itself cannot be used.
 pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
@@ -73,6 +74,8 @@ pub struct Turns<R> {
     pub heartbeat: Heartbeat,
     /// Who leads.
     pub lead: watch::Receiver<Lead>,
+    /// Asked by a replica that begins to lead, so that what nobody did meanwhile is due.
+    pub recall: Recall,
     /// When each mode last succeeded, for the schedule of a replica that begins to lead.
     pub last_success: watch::Sender<BTreeMap<Mode, DateTime<Utc>>>,
 }
@@ -149,10 +152,12 @@ impl<R: Runner> Turns<R> {
         if !leads {
             return Ok(());
         }
-        let question = self.shutdown.unless_stopped(self.runner.past());
-        let past = self.heartbeat.during(ASK_BOUND, question).await?;
-        self.board.recall(&past);
-        self.last_success.send_replace(past.last_success);
+        let question = self.shutdown.unless_stopped((self.recall)());
+        // What cannot be asked is not forgotten for that.
+        if let Some(past) = self.heartbeat.during(ASK_BOUND, question).await? {
+            self.board.recall(&past);
+            self.last_success.send_replace(past.last_success);
+        }
         if self.config.borrow().schedule.startup {
             self.requests.ask(Request { mode: Mode::Delta, trigger: Trigger::Startup });
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-pub use past::{Past, Recorded};
+pub use past::{LastRun, Past};
 use serde::Deserialize;
 use uuid::Uuid;
 

@@ -1,35 +1,56 @@
 //! Reads from the database what replicas did before, or do elsewhere.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::FutureExt;
+use serde_json::Value;
 
 use crate::chain::Chain;
 use crate::daemon::{Recall, Refusal};
 use crate::directory::Mode;
-use crate::reconcile::report::{Past, Recorded};
+use crate::reconcile::report::{LastRun, Past, Removals};
 use crate::store::{self, RunRow, Store, Tx};
 
-fn recorded(row: &RunRow) -> Result<Recorded, store::Error> {
-    serde_json::from_str(&row.report)
-        .map_err(|error| store::Error::Corrupt(format!("the report of run {}: {error}", row.id)))
+/// What a recorded report tells again.
+struct Recorded {
+    run: LastRun,
+    withheld: Removals,
 }
 
-/// What a replica shows that does not lead, and starts from when it begins to.
-pub(super) fn read(tx: &mut Tx<'_>) -> Result<Past, store::Error> {
+impl Recorded {
+    /// `None` for a report that cannot be read, as another version may have left it: that is
+    /// no reason to show nothing at all.
+    fn read(row: &RunRow) -> Option<Self> {
+        let read = || {
+            let mut report: Value = serde_json::from_str(&row.report)?;
+            let withheld = serde_json::from_value(report["withheld"].take())?;
+            // Its message is for the log alone.
+            report["failure"] = report["failure"]["kind"].take();
+            Ok(Self { run: serde_json::from_value(report)?, withheld })
+        };
+        read()
+            .inspect_err(|error: &serde_json::Error| {
+                tracing::debug!(run.id = %row.id, "its report cannot be read: {error}");
+            })
+            .ok()
+    }
+}
+
+fn read(tx: &mut Tx<'_>) -> Result<Past, store::Error> {
     let last = tx.last_runs()?;
     let good = tx.last_good_runs()?;
     let last_success: BTreeMap<Mode, _> =
         good.iter().map(|(mode, row)| (*mode, row.finished_at)).collect();
-    let newest = good.values().max_by_key(|row| row.finished_at).map(recorded).transpose()?;
-    let full = good.get(&Mode::Full).map(recorded).transpose()?;
-    let last = last.iter().map(|(mode, row)| Ok((*mode, recorded(row)?)));
+    let newest = good.values().max_by_key(|row| row.finished_at).and_then(Recorded::read);
+    let full = good.get(&Mode::Full).and_then(Recorded::read);
+    let last = last.iter().filter_map(|(mode, row)| Some((*mode, Recorded::read(row)?.run)));
     Ok(Past {
-        last: last.collect::<Result<_, store::Error>>()?,
+        last: last.collect(),
         consecutive_failures: tx.failures_since(last_success.values().max().copied())?,
         last_success,
-        withheld: newest.map_or_else(Default::default, |run| run.withheld),
-        drift: full.map_or(0, |run| run.drift),
+        withheld: newest.map_or_else(Removals::default, |recorded| recorded.withheld),
+        drift: full.map_or(0, |recorded| recorded.run.drift),
         pending: tx.pending_plans()?,
         totals: tx.carried_totals()?,
         states: None,
@@ -41,11 +62,11 @@ pub(super) fn read(tx: &mut Tx<'_>) -> Result<Past, store::Error> {
 
 /// Asks `store` whenever it is called.
 pub fn recall(store: Store) -> Recall {
-    Box::new(move || {
+    Arc::new(move || {
         let store = store.clone();
         async move {
             let past = store.read(read).await;
-            past.inspect_err(|error| tracing::debug!("what others did is not known: {error}")).ok()
+            past.inspect_err(|error| tracing::debug!("how runs went is not known: {error}")).ok()
         }
         .boxed()
     })

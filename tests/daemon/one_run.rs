@@ -71,3 +71,21 @@ async fn completions_are_for_this_program() {
         assert!(script.contains(word), "{word}");
     }
 }
+
+/// As another version may have left it.
+#[tokio::test]
+async fn a_recorded_run_that_cannot_be_read_hides_itself_and_nothing_else() {
+    let stage = Stage::new(On::Sqlite, small(57)).await;
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    let told = daemon.status().await;
+    daemon.stop().await;
+    stage.sql().execute("UPDATE dirsync_runs SET report = '{}'");
+    stage.set_raw("schedule.startup", "false");
+    let daemon = stage.start().await;
+    let of = daemon.until_status("the past", |status| status.totals.is_some()).await;
+    assert_eq!((of.last.len(), &of.last_success), (0, &told.last_success));
+    assert_eq!(of.totals, told.totals);
+    assert_eq!(daemon.code("/readyz").await, 200);
+    daemon.stop().await;
+}

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use nexus_dirsync::daemon::{LastRun, Status};
+use nexus_dirsync::daemon::Status;
+use nexus_dirsync::reconcile::report::LastRun;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use uuid::Uuid;

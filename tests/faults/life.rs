@@ -12,7 +12,8 @@ use std::time::Instant;
 use graph_simulator::{
     DeltaHabits, Effect, Fault, Options, Quota, Shape, Tenant, generate, random_edit,
 };
-use nexus_dirsync::daemon::{LastRun, Status};
+use nexus_dirsync::daemon::Status;
+use nexus_dirsync::reconcile::report::LastRun;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;

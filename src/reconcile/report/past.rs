@@ -5,17 +5,17 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{FindingKind, LinkedGroup, PendingPlans, Removals, States, Totals};
+use super::{FindingKind, LinkedGroup, PendingPlans, Removals, Report, States, Totals};
 use crate::directory::Mode;
 
 /// How runs went, whichever replica did them, and what they left behind.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// The last run of each mode, however it ended.
-    pub last: BTreeMap<Mode, Recorded>,
+    /// The last run of each mode, however it ended, if its report can be read.
+    pub last: BTreeMap<Mode, LastRun>,
     /// When a run of each mode last succeeded.
     pub last_success: BTreeMap<Mode, DateTime<Utc>>,
     /// Failed runs since the last one that succeeded, as far as they could be recorded.
@@ -38,11 +38,11 @@ pub struct Past {
     pub read_at: Option<DateTime<Utc>>,
 }
 
-/// A run as its recorded report tells it: the part that is shown again. Labels are words,
-/// because another version may have written them.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Recorded {
-    /// Its id.
+/// A run that has ended, as it is shown. Labels are words: another version may have
+/// recorded it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// Its id, in every audit row and log line of it.
     pub run_id: Uuid,
     /// What woke it.
     pub trigger: String,
@@ -58,15 +58,24 @@ pub struct Recorded {
     pub drift: u64,
     /// Removals that lists suggested and a second look refuted.
     pub refuted: u64,
-    /// What it withheld.
-    pub withheld: Removals,
-    /// Why it failed, if it did.
-    pub failure: Option<RecordedFailure>,
+    /// The kind of failure, if it failed.
+    pub failure: Option<String>,
 }
 
-/// Why a recorded run failed; the message is for the log alone.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct RecordedFailure {
-    /// A label of a closed set.
-    pub kind: String,
+impl From<&Report> for LastRun {
+    fn from(report: &Report) -> Self {
+        let change =
+            |((entity, action), count): (&(_, _), &u64)| (format!("{entity}.{action}"), *count);
+        Self {
+            run_id: report.run_id,
+            trigger: report.trigger.label().to_owned(),
+            outcome: report.outcome.label().to_owned(),
+            started_at: report.started_at,
+            finished_at: report.finished_at,
+            changes: report.changes.iter().map(change).collect(),
+            drift: report.drift,
+            refuted: report.refuted,
+            failure: report.failure.as_ref().map(|failure| failure.kind.to_owned()),
+        }
+    }
 }

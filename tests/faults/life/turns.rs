@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use nexus_dirsync::daemon::{LastRun, Status};
+use nexus_dirsync::daemon::Status;
+use nexus_dirsync::reconcile::report::LastRun;
 use uuid::Uuid;
 
 use super::Life;
