@@ -141,7 +141,7 @@ impl Committing<'_> {
             {
                 continue;
             }
-            verdict.hold_surfaced(&whole, &part);
+            verdict.clear_taken_along(&part);
             verdict.settle(&whole, &part);
             let passing = whole.leave_out(&part);
             return Ok(Decided { whole, plan: Some(part), passing, verdict });

@@ -278,26 +278,50 @@ fn what_is_named_and_purged_leaves_no_row_behind() {
     }
 }
 
-/// Found by draws.
 #[test]
 fn histories_that_failed_before_stay_whole() {
-    // A deleted admin group whose end was held gave the role to its people.
-    let admins = vec![
-        (Step::Limits(Some(0)), false),
-        (Step::Edits { seed: 421_170_357_042_216_157, count: 8 }, true),
-        (Step::Admins(3), true),
-        (Step::People(73), false),
-    ];
-    // What a purge takes along was held only by the run after the one that held the purge,
-    // and no delta run knew of the purge any more.
-    let purge = vec![
-        (Step::End(0), false),
-        (Step::Limits(Some(0)), false),
-        (Step::Purge(true), false),
-        (Step::Edits { seed: 19_324_488_195_646_623, count: 4 }, true),
+    use Step::{Edits, End, Limits, Purge, Registry};
+    let edits = |seed, count| Edits { seed, count };
+    let found = [
+        // A deleted admin group whose end was held gave the role to its people.
+        vec![
+            (Limits(Some(0)), false),
+            (edits(421_170_357_042_216_157, 8), true),
+            (Step::Admins(3), true),
+            (Step::People(73), false),
+        ],
+        // No delta run knew of a held purge, and what the purge takes along, though it ended
+        // anyway, was an item only in runs without the purge.
+        vec![
+            (End(0), false),
+            (Limits(Some(0)), false),
+            (Purge(true), false),
+            (edits(19_324_488_195_646_623, 4), true),
+        ],
+        vec![(End(2), false), (Limits(Some(0)), false), (Purge(true), false), (End(1), true)],
+        // What was held, and went along with a purge, was counted as held in that run.
+        vec![
+            (Limits(Some(1)), false),
+            (Purge(true), false),
+            (End(0), false),
+            (Registry(None), true),
+        ],
+        vec![
+            (Limits(Some(2)), false),
+            (edits(15_905_175_666_625_398_221, 6), false),
+            (Purge(true), false),
+            (edits(14_819_889_397_608_903_072, 8), true),
+        ],
+        // Somebody without a mailbox keeps the row, and what it gives.
+        vec![
+            (edits(15_014_447_154_460_196_782, 4), true),
+            (edits(17_044_774_922_697_605_634, 3), false),
+            (Step::Expire, true),
+            (edits(13_358_140_740_348_416_505, 2), false),
+        ],
     ];
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    for history in [admins, purge] {
+    for history in found {
         runtime.block_on(live(false, history));
     }
 }

@@ -92,13 +92,8 @@ impl Demand {
             demand.sort(item, held.get(item), limits);
         }
         let met = |item: &Item| plan.taken.contains(item) || plan.withheld.contains(item);
-        let along = along(plan, held.keys().filter(|item| !met(item)));
         for (item, known) in held.iter().filter(|(item, _)| !met(item)) {
-            if along.contains(item) {
-                demand.sort(item, Some(known), limits);
-            } else {
-                demand.miss(item, known, world);
-            }
+            demand.miss(item, known, world);
         }
         demand.weigh_products(plan);
         demand.count_admins(plan, world);
@@ -302,21 +297,6 @@ pub(super) fn weigh(items: &BTreeSet<Item>, world: &World) -> Removals {
         }
     }
     removals
-}
-
-/// Those of `items` that are memberships which a purge takes along.
-fn along<'i>(plan: &Plan, items: impl Iterator<Item = &'i Item>) -> BTreeSet<&'i Item> {
-    let asked: BTreeMap<_, _> = items
-        .filter_map(|item| match item {
-            Item::Membership(group, user) => Some(((*group, *user), item)),
-            _ => None,
-        })
-        .collect();
-    if asked.is_empty() {
-        return BTreeSet::new();
-    }
-    let ended = plan.memberships.iter().filter(|change| !change.made);
-    ended.filter_map(|change| asked.get(&(change.group, change.user)).copied()).collect()
 }
 
 /// What each item of a plan costs, or gives.

@@ -63,21 +63,15 @@ impl Verdict {
         self.hold_back(part, world, costs, &trips)
     }
 
-    /// Holds what `part` withholds although the whole plan does not ask for it: what a purge
-    /// takes along waits with the purge.
-    pub fn hold_surfaced(&mut self, whole: &Plan, part: &Plan) {
-        let asked = |item: &Item| {
-            whole.taken.contains(item)
-                || whole.withheld.contains(item)
-                || self.held.contains_key(item)
-                || self.standing.contains(item)
-        };
-        let new: BTreeSet<Item> =
-            part.withheld.iter().filter(|item| !item.is_gift() && !asked(item)).cloned().collect();
-        let mut evidence = evidence(whole, &new);
-        for item in new {
-            let known = evidence.remove(&item);
-            self.held.insert(item, NewItem { cost: Cost::new(), evidence: known });
+    /// Clears what waits, or was to wait, and is over by `part` all the same: a purge takes
+    /// its memberships along.
+    pub fn clear_taken_along(&mut self, part: &Plan) {
+        for change in part.memberships.iter().filter(|change| !change.made) {
+            let item = Item::Membership(change.group, change.user);
+            self.held.remove(&item);
+            if self.standing.remove(&item) {
+                self.gone.insert(item);
+            }
         }
     }
 

@@ -43,10 +43,17 @@ impl<'w> Closure<'w> {
     }
 
     /// The groups, among those that have a row, that `user` is an effective member of.
+    pub(super) fn of(&self, user: ObjectId) -> BTreeSet<ObjectId> {
+        let mut all = self.unpurged(user);
+        all.retain(|group| !self.groups.is_purged(*group));
+        all
+    }
+
+    /// The same if no group were purged by this plan.
     ///
     /// A removed group keeps its own members but passes none to its parents; a group
     /// never read gives nothing.
-    pub(super) fn of(&self, user: ObjectId) -> BTreeSet<ObjectId> {
+    pub(super) fn unpurged(&self, user: ObjectId) -> BTreeSet<ObjectId> {
         let mut all = BTreeSet::new();
         for direct in self.parents(user) {
             all.extend(self.above(direct).iter().copied());
@@ -67,7 +74,8 @@ impl<'w> Closure<'w> {
             }
             open.extend(self.parents(next).filter(|parent| reached.insert(*parent)));
         }
-        reached.retain(|id| self.groups.state(*id).is_some());
+        let groups = self.groups;
+        reached.retain(|id| groups.state(*id).is_some() || groups.is_purged(*id));
         let reached = Rc::new(reached);
         self.above.borrow_mut().insert(group, Rc::clone(&reached));
         reached

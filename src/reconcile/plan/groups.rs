@@ -11,12 +11,18 @@ pub(super) struct Groups {
     after: BTreeMap<ObjectId, GroupRow>,
     /// Live only because their end is withheld.
     ending: BTreeSet<ObjectId>,
+    purged: BTreeSet<ObjectId>,
 }
 
 impl Groups {
     /// The group's decided state; `None` for a group that has no row, or is purged.
     pub(super) fn state(&self, id: ObjectId) -> Option<State> {
         self.after.get(&id).and_then(|row| row.state)
+    }
+
+    /// Whether the group had a row that goes for good in this plan.
+    pub(super) fn is_purged(&self, id: ObjectId) -> bool {
+        self.purged.contains(&id)
     }
 
     /// Whether some group gives access only because its end is withheld.
@@ -39,7 +45,7 @@ impl Groups {
 pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
     let world = draft.world;
     let mut after = world.group_rows.clone();
-    let mut ending = BTreeSet::new();
+    let (mut ending, mut purged) = (BTreeSet::new(), BTreeSet::new());
     for id in &world.affected_groups {
         let Some(seen) = world.groups.get(id) else { continue };
         let before = world.group_rows.get(id);
@@ -67,9 +73,14 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
             continue;
         }
         match &wanted {
-            Some(row) => after.insert(*id, row.clone()),
-            None => after.remove(id),
-        };
+            Some(row) => {
+                after.insert(*id, row.clone());
+            }
+            None => {
+                after.remove(id);
+                purged.insert(*id);
+            }
+        }
         draft.plan.groups.push(Change {
             key: *id,
             before: before.cloned(),
@@ -77,7 +88,7 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
             evidence,
         });
     }
-    Groups { after, ending }
+    Groups { after, ending, purged }
 }
 
 fn is_removed(row: Option<&GroupRow>) -> bool {

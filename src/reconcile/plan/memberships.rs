@@ -23,19 +23,14 @@ pub(super) fn decide(
     draft.plan.memberships.reserve(users.effective().saturating_sub(stored));
     for user in &world.affected_users {
         let stored = world.memberships.get(user).unwrap_or(&none);
-        let wanted = if users.row(*user).is_some() { closure.of(*user) } else { BTreeSet::new() };
-        let given = closure.given(*user, &wanted);
-        for group in stored.union(&wanted) {
-            let made = match (stored.contains(group), wanted.contains(group)) {
+        let all = closure.unpurged(*user);
+        let has_row = users.row(*user).is_some();
+        let wanted = |group| has_row && all.contains(group) && !groups.is_purged(*group);
+        let given = closure.given(*user, &all);
+        for group in stored.union(&all) {
+            let made = match (stored.contains(group), wanted(group)) {
                 (false, true) if given.contains(group) && may_join(draft, *group, *user) => true,
-                // What is purged takes its memberships along; they gave nothing any more.
-                (true, false)
-                    if users.is_purged(*user)
-                        || groups.state(*group).is_none()
-                        || draft.may(Item::Membership(*group, *user)) =>
-                {
-                    false
-                }
+                (true, false) if may_leave(draft, (*group, *user), &all, (groups, users)) => false,
                 _ => continue,
             };
             let evidence = (!made).then(|| evidence(draft, *group, *user));
@@ -56,6 +51,20 @@ pub(super) fn decide(
 fn may_join(draft: &mut Draft<'_>, group: ObjectId, user: ObjectId) -> bool {
     let known = draft.world.group_rows.get(&group).is_some_and(|row| row.state.is_some());
     !known || draft.may_give(|| Item::Joining(group, user))
+}
+
+/// What is purged takes its memberships along; they gave nothing any more. Those that end
+/// anyway are things of their own, so that they are the same ones if the purge must wait.
+fn may_leave(
+    draft: &mut Draft<'_>,
+    (group, user): (ObjectId, ObjectId),
+    unpurged: &BTreeSet<ObjectId>,
+    (groups, users): (&Groups, &Users<'_>),
+) -> bool {
+    let purged = users.is_purged(user) || groups.is_purged(group);
+    let ends = !purged || !unpurged.contains(&group);
+    let may = ends && draft.may(Item::Membership(group, user));
+    may || purged
 }
 
 fn evidence(draft: &Draft<'_>, group: ObjectId, user: ObjectId) -> Evidence {

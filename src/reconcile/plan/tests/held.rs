@@ -73,6 +73,33 @@ fn a_held_run_gives_and_corrects_but_takes_nothing() {
 }
 
 #[test]
+fn what_ends_anyway_is_no_part_of_a_purge() {
+    // Bob stays a member for as long as there is the group; ada does not.
+    check(
+        "
+        user ada
+        user bob
+        group A = ada bob
+        run
+        gone A
+        run
+        A - ada
+        purge A
+        held full
+        = purge of group A
+        = member A  ada@x
+        held delta
+        = member A  ada@x
+        purge A
+        full
+        - group A
+        - member A  ada@x
+        - member A  bob@x
+        ",
+    );
+}
+
+#[test]
 fn an_end_that_is_withheld_gives_nothing_new() {
     // Neither a role that is asked for only now, nor a place in a group further up.
     check(
