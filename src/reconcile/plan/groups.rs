@@ -72,14 +72,11 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
         if before == wanted.as_ref() {
             continue;
         }
-        match &wanted {
-            Some(row) => {
-                after.insert(*id, row.clone());
-            }
-            None => {
-                after.remove(id);
-                purged.insert(*id);
-            }
+        if let Some(row) = &wanted {
+            after.insert(*id, row.clone());
+        } else {
+            after.remove(id);
+            purged.insert(*id);
         }
         draft.plan.groups.push(Change {
             key: *id,
