@@ -246,19 +246,9 @@ async fn converge(everything: bool, worlds: &mut [World; 2]) {
     assert_eq!(decided[0].1.len(), decided[1].1.len());
 }
 
-/// A history takes as long as some dozens of other cases: `PROPTEST_CASES` asks for more.
-fn config() -> ProptestConfig {
-    let config = ProptestConfig::default();
-    ProptestConfig {
-        cases: config.cases.div_ceil(32),
-        failure_persistence: None,
-        max_shrink_iters: 40,
-        ..config
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    // PROPTEST_CASES asks for more, as with every property.
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, max_shrink_iters: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn replaying_the_audit_rebuilds_the_rows_after_any_history(everything: bool, history in steps()) {
