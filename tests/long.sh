@@ -23,9 +23,9 @@ properties() {
     cases=${1:-2048}
     export PROPTEST_RNG_SEED
     # A history takes as long as some dozens of other cases.
-    echo "PROPTEST_RNG_SEED=$PROPTEST_RNG_SEED, $cases cases, $((cases / 32)) histories"
+    echo "PROPTEST_RNG_SEED=$PROPTEST_RNG_SEED, $cases cases, $(((cases + 31) / 32)) histories"
     PROPTEST_CASES=$cases cargo test --locked --lib reconcile &&
-        PROPTEST_CASES=$((cases / 32)) cargo test --locked --test store any_history
+        PROPTEST_CASES=$(((cases + 31) / 32)) cargo test --locked --test store any_history
 }
 
 image() { sh tests/image.sh; }
