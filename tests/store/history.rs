@@ -289,6 +289,13 @@ fn histories_that_failed_before_stay_whole() {
             (edits(19_324_488_195_646_623, 4), true),
         ],
         vec![(End(2), false), (Limits(Some(0)), false), (Purge(true), false), (End(1), true)],
+        // The same of what the registry gave and gives no more.
+        vec![
+            (End(0), false),
+            (Limits(Some(0)), false),
+            (Purge(true), false),
+            (Registry(Some(0)), true),
+        ],
         // What was held, and went along with a purge, was counted as held in that run.
         vec![
             (Limits(Some(1)), false),

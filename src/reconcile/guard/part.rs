@@ -64,15 +64,25 @@ impl Verdict {
     }
 
     /// Clears what waits, or was to wait, and is over by `part` all the same: a purge takes
-    /// its memberships along.
+    /// along what hung on it.
     pub fn clear_taken_along(&mut self, part: &Plan) {
-        for change in part.memberships.iter().filter(|change| !change.made) {
-            let item = Item::Membership(change.group, change.user);
-            self.held.remove(&item);
-            if self.standing.remove(&item) {
-                self.gone.insert(item);
-            }
+        let groups = part.groups.iter().filter(|change| change.after.is_none());
+        let groups: BTreeSet<ObjectId> = groups.map(|change| change.key).collect();
+        let users = part.users.iter().filter(|change| change.after.is_none());
+        let users: BTreeSet<ObjectId> = users.map(|change| change.key).collect();
+        if groups.is_empty() && users.is_empty() {
+            return;
         }
+        let taken_along = |item: &Item| match item {
+            Item::Membership(group, user) => groups.contains(group) || users.contains(user),
+            Item::Link(_, group) => groups.contains(group),
+            Item::ProductMember(_, user) => users.contains(user),
+            _ => false,
+        };
+        self.held.retain(|item, _| !taken_along(item));
+        let over = self.standing.iter().filter(|item| taken_along(item)).cloned();
+        self.gone.extend(over);
+        self.standing.retain(|item| !taken_along(item));
     }
 
     /// Holds what was to be carried out, with what it turned out to cost.

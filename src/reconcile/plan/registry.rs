@@ -11,7 +11,7 @@ use super::users::Users;
 use super::{Binding, Change, Draft, Item, LinkChange};
 use crate::directory::{ObjectId, fold_case, person_key};
 use crate::reconcile::report::FindingKind;
-use crate::reconcile::world::{ProductRole, ProductRow, RegistryEntry, State, UserRow};
+use crate::reconcile::world::{ProductRole, ProductRow, RegistryEntry, State, UserRow, World};
 
 const GROUP_FINDINGS: &[FindingKind] = &[
     FindingKind::RegistryGroupUnresolved,
@@ -228,18 +228,27 @@ fn decide_links(
     let purged = purged(&draft.plan.groups);
     let unreadable = unresolved_products(wanted, bound);
     for (product, group) in &world.registry.links {
-        let named = desired.contains(&(product.clone(), *group));
+        let key = (product.clone(), *group);
+        let purged = purged.contains(group);
+        let named = desired.contains(&key) || purged && names(world, wanted, &key);
+        // A purge takes its links along; those that end anyway are things of their own.
         if !named
             && exists(product, group)
             && !unreadable.contains(product.as_str())
-            && !purged.contains(group)
             && draft.may(Item::Link(product.clone(), *group))
+            && !purged
         {
             changes.push(LinkChange { product: product.clone(), group: *group, made: false });
         }
     }
     changes.sort_by(|a, b| (&a.product, a.group, a.made).cmp(&(&b.product, b.group, b.made)));
     draft.plan.links = changes;
+}
+
+/// Whether the registry still asks for a link, by the name that the group is bound to.
+fn names(world: &World, wanted: &[RegistryEntry], (product, group): &(String, ObjectId)) -> bool {
+    let bound = |name: &String| world.registry.group_bindings.get(&fold_case(name)) == Some(group);
+    wanted.iter().any(|entry| entry.product == *product && entry.groups.iter().any(bound))
 }
 
 /// Products with a group name that means nothing at the moment: what they had is not
@@ -292,8 +301,8 @@ fn decide_members(
     for (key, role) in &world.registry.members {
         if !desired.contains(key)
             && !undecided.contains(key.0.as_str())
-            && !users.is_purged(key.1)
             && draft.may(Item::ProductMember(key.0.clone(), key.1))
+            && !users.is_purged(key.1)
         {
             changes.push(Change {
                 key: key.clone(),
