@@ -296,6 +296,14 @@ fn histories_that_failed_before_stay_whole() {
             (Purge(true), false),
             (Registry(Some(0)), true),
         ],
+        // A held purge waited for one more run once its person was back.
+        vec![
+            (edits(3_216_423_090_924_639_207, 11), false),
+            (Purge(true), false),
+            (edits(17_269_854_531_643_431_537, 2), false),
+            (Limits(Some(0)), true),
+            (edits(18_419_656_754_641_546_796, 5), false),
+        ],
         // What was held, and went along with a purge, was counted as held in that run.
         vec![
             (Limits(Some(1)), false),

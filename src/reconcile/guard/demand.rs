@@ -159,11 +159,14 @@ impl Demand {
             }
             Item::UserPurge(id) => {
                 let row = world.identities.get(id);
-                !world.purges_asked.users && row.is_some_and(|row| row.state() == State::Removed)
+                let is_back = world.users.get(id).is_some_and(|seen| seen.presence.is_present());
+                let removed = row.is_some_and(|row| row.state() == State::Removed) && !is_back;
+                removed && !world.purges_asked.users
             }
             Item::GroupPurge(id) => {
                 let state = world.group_rows.get(id).and_then(|row| row.state);
-                !world.purges_asked.groups && state == Some(State::Removed)
+                let is_back = world.groups.get(id).is_some_and(|seen| seen.presence.is_present());
+                state == Some(State::Removed) && !is_back && !world.purges_asked.groups
             }
             _ => false,
         };
