@@ -10,7 +10,7 @@ mod shape;
 mod take;
 
 pub use entries::AuditEntry;
-pub use replay::{Divergence, Replay, Verification};
+pub use replay::{Divergence, Verification};
 pub(super) use shape::{
     group_json, link_json, member_json, membership_json, product_json, user_json, user_text,
 };

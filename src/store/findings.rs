@@ -106,6 +106,28 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Opens, rewords or ends a finding that no plan tells of, as the leader of `epoch`.
+    pub fn keep_finding(
+        &mut self,
+        epoch: Option<i64>,
+        (kind, subject): (FindingKind, &str),
+        message: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        epoch.map_or(Ok(()), |epoch| self.pass_fence(epoch))?;
+        let key = (kind, subject.to_owned());
+        let open = self.open_findings()?;
+        let mut plan = Plan::default();
+        match (message, open.get(&key)) {
+            (Some(message), known) if known.is_none_or(|known| known != message) => {
+                plan.raised.insert(key, message.to_owned());
+            }
+            (None, Some(_)) => drop(plan.resolved.insert(key)),
+            (Some(_) | None, _) => return Ok(()),
+        }
+        self.write_findings(&plan, now)
+    }
+
     /// Deletes findings that were resolved before `limit`; returns how many.
     pub fn prune_findings(&mut self, limit: DateTime<Utc>) -> Result<usize, Error> {
         diesel::delete(

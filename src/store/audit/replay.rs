@@ -21,20 +21,42 @@ use crate::store::{Doing, Error, Tx};
 const PAGE_ROWS: i64 = 10_000;
 
 /// The daemon's rows, as the audit tells them.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Replay {
+#[derive(Default)]
+pub(super) struct Replay {
     /// `users` with identity, by id.
-    pub users: BTreeMap<i64, Value>,
+    pub(super) users: BTreeMap<i64, RowText>,
     /// `aad_groups` with state, by id.
-    pub groups: BTreeMap<i64, Value>,
+    pub(super) groups: BTreeMap<i64, RowText>,
     /// Effective members: group id, user id.
-    pub memberships: BTreeSet<(i64, i64)>,
+    pub(super) memberships: BTreeSet<(i64, i64)>,
     /// Products that the registry made, by id.
-    pub products: BTreeMap<i64, Value>,
+    pub(super) products: BTreeMap<i64, RowText>,
     /// Links that the registry made: product id, group id.
-    pub links: BTreeMap<(i64, i64), Value>,
+    pub(super) links: BTreeMap<(i64, i64), RowText>,
     /// Product memberships that the registry made: product id, user id.
-    pub members: BTreeMap<(i64, i64), Value>,
+    pub(super) members: BTreeMap<(i64, i64), RowText>,
+}
+
+/// A row as text, its keys in order, so that equal rows are equal texts. As a tree of
+/// values a large tenant would take several times the room.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct RowText(Box<str>);
+
+impl RowText {
+    pub(super) fn new(row: &Value) -> Self {
+        Self(row.to_string().into())
+    }
+
+    /// Fields that `stored` has not, or has otherwise.
+    fn differing(&self, stored: &Value) -> String {
+        let told: Value = serde_json::from_str(&self.0).expect("it was made of a value");
+        let fields = told.as_object().into_iter().flatten();
+        let differing: Vec<&str> = fields
+            .filter(|(field, value)| stored.get(field.as_str()) != Some(value))
+            .map(|(field, _)| field.as_str())
+            .collect();
+        differing.join(", ")
+    }
 }
 
 /// A place where audit and tables do not tell the same.
@@ -65,9 +87,20 @@ impl Tx<'_> {
     /// whether each fits itself and what stood before it, whether they stand in the order of
     /// time, and whether each run on record wrote as many as it counted.
     pub fn verify_audit(&mut self) -> Result<Verification, Error> {
+        Ok(self.verify_audit_while(|| true)?.expect("nothing stops it"))
+    }
+
+    /// The same for as long as `goes_on`, which is asked before each page; then nothing.
+    pub fn verify_audit_while(
+        &mut self,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<Option<Verification>, Error> {
         let mut reader = Reader::new(self.chronicle()?);
         let mut after = 0_i64;
         loop {
+            if !goes_on() {
+                return Ok(None);
+            }
             let page: Vec<AuditRow> = audit_logs::table
                 .filter(audit_logs::id.gt(after))
                 .filter(audit_logs::actor_type.eq(Label::of("system")))
@@ -89,34 +122,68 @@ impl Tx<'_> {
             after = last.0;
             page.into_iter().try_for_each(|row| reader.take(row))?;
         }
-        let tables = self.daemon_rows()?;
         let (replay, mut verification) = reader.finish();
-        verification.divergences.extend(compare(&replay, &tables));
-        Ok(verification)
+        self.compare(replay, &mut verification.divergences)?;
+        Ok(Some(verification))
     }
 
-    /// The same rows, from the tables.
-    fn daemon_rows(&mut self) -> Result<Replay, Error> {
-        let mut tables = Replay::default();
+    /// Holds the tables against what the audit tells.
+    fn compare(&mut self, replay: Replay, found: &mut Vec<Divergence>) -> Result<(), Error> {
+        let Replay { users, groups, memberships, products, links, members } = replay;
+        let mut users = Comparison::new("user", users);
         for row in load_users(self.conn, UsersBy::All)? {
             if let (Some(id), Some(_)) = (row.id, &row.identity) {
-                tables.users.insert(id.into(), user_json(id, &row)?);
+                users.meet(id.into(), &user_json(id, &row)?);
             }
         }
+        found.extend(users.finish());
+        let mut groups = Comparison::new("aad_group", groups);
         for row in load_groups(self.conn, Which::All)?.values() {
             if let (Some(id), Some(_)) = (row.id, row.state) {
-                tables.groups.insert(id.into(), group_json(id, row));
+                groups.meet(id.into(), &group_json(id, row));
             }
         }
-        let members: Vec<GroupMemberRow> =
-            dirsync_group_members::table.load(self.conn).doing("reading effective members")?;
-        tables.memberships =
-            members.into_iter().map(|row| (row.aad_group_id.into(), row.user_id.into())).collect();
+        found.extend(groups.finish());
+        found.extend(self.compare_memberships(memberships)?);
+        let mut made = Comparison::new("product", products);
         for product in self.catalogue()?.products.values().filter(|product| product.ours) {
             if let Some(id) = product.id {
-                tables.products.insert(id.into(), product_json(id, product));
+                made.meet(id.into(), &product_json(id, product));
             }
         }
+        found.extend(made.finish());
+        found.extend(self.compare_links(links)?);
+        found.extend(self.compare_members(members)?);
+        Ok(())
+    }
+
+    fn compare_memberships(
+        &mut self,
+        mut told: BTreeSet<(i64, i64)>,
+    ) -> Result<Vec<Divergence>, Error> {
+        let differ = |key: &(i64, i64), what: &str| Divergence {
+            entity: "aad_group".to_owned(),
+            id: key.show(),
+            what: what.to_owned(),
+        };
+        let rows: Vec<GroupMemberRow> =
+            dirsync_group_members::table.load(self.conn).doing("reading effective members")?;
+        let stored = rows.into_iter().map(|row| (row.aad_group_id.into(), row.user_id.into()));
+        let mut found: Vec<Divergence> = stored
+            .filter(|key| !told.remove(key))
+            .map(|key| differ(&key, "the tables have this membership, the audit has not"))
+            .collect();
+        let rest = told.iter();
+        found.extend(
+            rest.map(|key| differ(key, "the audit has this membership, the tables have not")),
+        );
+        Ok(found)
+    }
+
+    fn compare_links(
+        &mut self,
+        told: BTreeMap<(i64, i64), RowText>,
+    ) -> Result<Vec<Divergence>, Error> {
         let links: Vec<LinkRow> =
             dirsync_registry_links::table
                 .inner_join(product_aad_groups::table.on(
@@ -127,10 +194,18 @@ impl Tx<'_> {
                 .select(product_aad_groups::all_columns)
                 .load(self.conn)
                 .doing("reading registry links")?;
+        let mut comparison = Comparison::new("product_aad_group", told);
         for LinkRow { product_id, aad_group_id, created_at } in links {
             let row = link_json(product_id, aad_group_id, created_at.0);
-            tables.links.insert((product_id.into(), aad_group_id.into()), row);
+            comparison.meet((product_id.into(), aad_group_id.into()), &row);
         }
+        Ok(comparison.finish())
+    }
+
+    fn compare_members(
+        &mut self,
+        told: BTreeMap<(i64, i64), RowText>,
+    ) -> Result<Vec<Divergence>, Error> {
         let members: Vec<ProductMemberRow> = dirsync_registry_members::table
             .inner_join(
                 product_members::table.on(product_members::user_id
@@ -140,58 +215,66 @@ impl Tx<'_> {
             .select(product_members::all_columns)
             .load(self.conn)
             .doing("reading registry members")?;
+        let mut comparison = Comparison::new("product_member", told);
         for row in members {
             let json = member_json(row.product_id, row.user_id, row.role()?, row.joined_at.0);
-            tables.members.insert((row.product_id.into(), row.user_id.into()), json);
+            comparison.meet((row.product_id.into(), row.user_id.into()), &json);
         }
-        Ok(tables)
+        Ok(comparison.finish())
     }
 }
 
-fn compare(replay: &Replay, tables: &Replay) -> Vec<Divergence> {
-    let Replay { users, groups, memberships, products, links, members } = replay;
-    let mut found = Vec::new();
-    compare_rows("user", users, &tables.users, |id| id.to_string(), &mut found);
-    compare_rows("aad_group", groups, &tables.groups, |id| id.to_string(), &mut found);
-    compare_rows("product", products, &tables.products, |id| id.to_string(), &mut found);
-    let both = |(a, b): &(i64, i64)| format!("{a}/{b}");
-    compare_rows("product_aad_group", links, &tables.links, both, &mut found);
-    compare_rows("product_member", members, &tables.members, both, &mut found);
-    let differ = memberships.symmetric_difference(&tables.memberships);
-    found.extend(differ.map(|key| Divergence {
-        entity: "aad_group".into(),
-        id: both(key),
-        what: if memberships.contains(key) {
-            "the audit has this membership, the tables have not".into()
-        } else {
-            "the tables have this membership, the audit has not".into()
-        },
-    }));
-    found
+/// What identifies a row, as people read it.
+trait Key: Ord {
+    fn show(&self) -> String;
 }
 
-fn compare_rows<K: Ord + Clone>(
-    entity: &str,
-    replay: &BTreeMap<K, Value>,
-    tables: &BTreeMap<K, Value>,
-    show: impl Fn(&K) -> String,
-    found: &mut Vec<Divergence>,
-) {
-    let keys: BTreeSet<&K> = replay.keys().chain(tables.keys()).collect();
-    for key in keys {
-        let what = match (replay.get(key), tables.get(key)) {
-            (Some(told), Some(stored)) if told == stored => continue,
-            (Some(told), Some(stored)) => {
-                let fields = told.as_object().into_iter().flatten();
-                let differing: Vec<&str> = fields
-                    .filter(|(field, value)| stored.get(field.as_str()) != Some(value))
-                    .map(|(field, _)| field.as_str())
-                    .collect();
-                format!("audit and table differ in {}", differing.join(", "))
+impl Key for i64 {
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Key for (i64, i64) {
+    fn show(&self) -> String {
+        format!("{}/{}", self.0, self.1)
+    }
+}
+
+/// Rows of one kind as the audit tells them, until the tables' row is met.
+struct Comparison<K> {
+    entity: &'static str,
+    told: BTreeMap<K, RowText>,
+    found: Vec<Divergence>,
+}
+
+impl<K: Key> Comparison<K> {
+    fn new(entity: &'static str, told: BTreeMap<K, RowText>) -> Self {
+        Self { entity, told, found: Vec::new() }
+    }
+
+    /// Looks at a row of the tables.
+    fn meet(&mut self, key: K, stored: &Value) {
+        match self.told.remove(&key) {
+            Some(told) if told == RowText::new(stored) => {}
+            Some(told) => {
+                let fields = told.differing(stored);
+                self.say(&key, format!("audit and table differ in {fields}"));
             }
-            (Some(_), None) => "the audit has this row, the tables have not".to_owned(),
-            (None, _) => "the tables have this row, the audit has not".to_owned(),
-        };
-        found.push(Divergence { entity: entity.to_owned(), id: show(key), what });
+            None => self.say(&key, "the tables have this row, the audit has not".to_owned()),
+        }
+    }
+
+    /// All differences; what was not met is not in the tables.
+    fn finish(mut self) -> Vec<Divergence> {
+        for key in std::mem::take(&mut self.told).into_keys() {
+            self.say(&key, "the audit has this row, the tables have not".to_owned());
+        }
+        self.found
+    }
+
+    fn say(&mut self, key: &K, what: String) {
+        let Self { entity, .. } = *self;
+        self.found.push(Divergence { entity: entity.to_owned(), id: key.show(), what });
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::chronicle::Chronicle;
-use super::{Divergence, FORGOT, Replay, Verification, WRITER, parse};
+use super::replay::{Replay, RowText};
+use super::{Divergence, FORGOT, Verification, WRITER, parse};
 use crate::reconcile::report::Action;
 use crate::store::Error;
 use crate::store::types::{Json, Label, Time};
@@ -94,7 +95,7 @@ impl Reader {
             return self.say(told.audit_id, format!("names no {} that there can be", told.entity));
         };
         let Replay { users, groups, products, links, members, .. } = &mut self.replay;
-        let after = told.after.clone();
+        let after = told.after.as_ref().map(RowText::new);
         let stood = match (told.entity, key) {
             ("user", Key::One(id)) => replace(users, id, after),
             ("aad_group", Key::One(id)) => replace(groups, id, after),
@@ -113,9 +114,9 @@ impl Reader {
     }
 
     /// Compares what the row says stood there with what the rows above it say.
-    fn compare(&mut self, told: &Told<'_>, key: Key, stood: Option<&Value>) {
+    fn compare(&mut self, told: &Told<'_>, key: Key, stood: Option<&RowText>) {
         match (&told.before, stood) {
-            (Some(before), Some(stood)) if before == stood => {}
+            (Some(before), Some(stood)) if RowText::new(before) == *stood => {}
             (None, None) => {}
             (Some(before), None) if told.is_peoples(before) => {}
             (Some(_), None) => {
@@ -243,7 +244,11 @@ fn at(audit_id: i64, what: String) -> Divergence {
     Divergence { entity: "audit_logs".to_owned(), id: audit_id.to_string(), what }
 }
 
-fn replace<K: Ord>(rows: &mut BTreeMap<K, Value>, key: K, after: Option<Value>) -> Option<Value> {
+fn replace<K: Ord>(
+    rows: &mut BTreeMap<K, RowText>,
+    key: K,
+    after: Option<RowText>,
+) -> Option<RowText> {
     match after {
         Some(after) => rows.insert(key, after),
         None => rows.remove(&key),
