@@ -25,7 +25,7 @@ pub use layers::Sources;
 pub use problem::{Origin, Problem, Problems};
 pub use secret::{Secret, SecretError};
 pub use settings::{
-    Allowance, Findings, Graph, GroupScope, Guard, Http, Leader, Log, LogFormat, LogLevel,
+    Allowance, Audit, Findings, Graph, GroupScope, Guard, Http, Leader, Log, LogFormat, LogLevel,
     Registry, Removal, Roles, Schedule, Scope, UnitLimits, UserScope,
 };
 
@@ -62,6 +62,8 @@ pub struct Config {
     pub log: Log,
     /// Findings.
     pub findings: Findings,
+    /// The audit.
+    pub audit: Audit,
     /// What works but should not stay so; to be logged once.
     pub warnings: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl Config {
             http: Http::read(&mut from),
             log: Log::read(&mut from),
             findings: Findings::read(&mut from),
+            audit: Audit::read(&mut from),
             warnings,
         };
         if config.schedule.stop_grace <= config.database.statement_timeout {

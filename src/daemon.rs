@@ -3,6 +3,7 @@
 //! Owns the life of the daemon. Must not know what a run does ([`Runner`]), nor the
 //! database, nor Graph.
 
+mod audit;
 mod board;
 mod clock;
 mod heartbeat;
@@ -17,6 +18,7 @@ mod status;
 mod supervise;
 mod turns;
 
+pub use audit::{Verified, Verify};
 pub use board::Board;
 pub use clock::Clock;
 pub use heartbeat::Heartbeat;
@@ -26,6 +28,6 @@ pub use requests::{Request, Requests};
 pub use schedule::{Follower, Ticker, Timetable};
 pub use shutdown::{Shutdown, Stopped, Stopper};
 pub use signals::Signals;
-pub use status::{ConfigStatus, Counts, Running, Status};
+pub use status::{AuditStatus, ConfigStatus, Counts, Running, Status};
 pub use supervise::{Ended, Supervisor};
 pub use turns::{Apply, Load, Recall, Refusal, Runner, Turns};

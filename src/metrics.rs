@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Registry, TextEncoder};
 
-use families::{Database, Graph, Process, Runs};
+use families::{Audit, Database, Graph, Process, Runs};
 
 /// The endpoints of Graph as labels: what is not among them counts as `other`.
 pub const ENDPOINTS: &[&str] = &[
@@ -52,6 +52,7 @@ type PoolUse = dyn Fn() -> (u64, u64) + Send + Sync;
 pub struct Metrics {
     runs: Runs,
     graph: Graph,
+    audit: Audit,
     database: Database,
     pool: OnceLock<Box<PoolUse>>,
     process: Process,
@@ -69,13 +70,14 @@ impl Metrics {
         plain.register(Box::new(ProcessCollector::for_self())).expect(VALID);
         let runs = Runs::register(&prefixed).expect(VALID);
         let graph = Graph::register(&prefixed).expect(VALID);
+        let audit = Audit::register(&prefixed).expect(VALID);
         let database = Database::register(&prefixed).expect(VALID);
         let process = Process::register(&prefixed).expect(VALID);
         runs.initialise();
         graph.initialise();
         database.initialise();
         process.initialise();
-        Self { runs, graph, database, pool: OnceLock::new(), process, prefixed, plain }
+        Self { runs, graph, audit, database, pool: OnceLock::new(), process, prefixed, plain }
     }
 
     /// Asks `pool_use`, at each scrape, how many connections to the database are idle and

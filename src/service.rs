@@ -3,6 +3,7 @@
 //! Owns the wiring only: which setting goes into which part. Decides nothing about
 //! runs; what a run does is `sync`'s.
 
+mod audit;
 mod election;
 mod inbox;
 mod past;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use audit::verify;
 pub use election::Election;
 pub use inbox::Inbox;
 pub use past::{open, recall};

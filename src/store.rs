@@ -34,7 +34,7 @@ use migrate::Memory;
 
 pub use access::{AccessPath, AccessRow, Decided, WAYS_MAX};
 pub use apply::{Applied, RunInfo};
-pub use audit::{AuditEntry, Divergence, Replay, Verification};
+pub use audit::{AuditEntry, Divergence, Verification};
 pub use candidate::{Candidacy, Candidate, Standing};
 pub use connection::{Backend, PoolUse, Settings};
 pub use error::Error;
@@ -121,6 +121,22 @@ impl Store {
             let result = work(&mut Tx { conn: &mut conn });
             rollback(&mut conn);
             result
+        })
+        .await
+    }
+
+    /// The same on a connection of its own: long work must not keep one of the pool's from
+    /// a run.
+    pub async fn read_apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.blocking(move |store| {
+            let manager = connection::Manager::new(&store.settings)?;
+            let mut conn = manager.open().map_err(|error| Error::of_connection(Box::new(error)))?;
+            begin(&mut conn, Access::Read)?;
+            // The transaction ends with the connection.
+            work(&mut Tx { conn: &mut conn })
         })
         .await
     }

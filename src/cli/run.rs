@@ -78,6 +78,7 @@ pub async fn serve(
         runner,
         metrics,
         readiness: readiness(store.clone(), lead.clone()),
+        verify: service::verify(store.clone(), lead.clone()),
         recall: service::recall(store),
         opening: Box::pin(opening),
         instance,

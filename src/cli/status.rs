@@ -8,10 +8,10 @@ use chrono::{DateTime, Utc};
 
 use super::{Context, Exit, StatusArgs, local};
 use crate::daemon::{Counts, Leader, Status};
-use crate::reconcile::report::LastRun;
+use crate::reconcile::report::{FindingKind, LastRun};
 
-/// Shows the status. Exit code 3 says that something is withheld, 1 that runs fail or that
-/// nobody is known to lead.
+/// Shows the status. Exit code 3 says that something is withheld, 1 that runs fail, that
+/// nobody is known to lead, or that audit and tables differ.
 pub async fn run(context: &Context, args: &StatusArgs) -> Exit {
     let config = match context.config() {
         Ok(config) => config,
@@ -33,7 +33,10 @@ pub async fn run(context: &Context, args: &StatusArgs) -> Exit {
 }
 
 fn exit_of(status: &Status) -> Exit {
-    if status.consecutive_failures > 0 || status.leads.is_none() {
+    // Who stands by knows of the leader's finding only.
+    let diverged = status.findings.contains_key(FindingKind::AuditDiverged.label());
+    let diverged = diverged || status.audit.differences > 0;
+    if status.consecutive_failures > 0 || status.leads.is_none() || diverged {
         Exit::Failed
     } else if status.withheld != Counts::default() {
         Exit::Held
@@ -89,6 +92,16 @@ impl fmt::Display for Readable<'_> {
         if status.consecutive_failures > 0 {
             writeln!(f, "FAILING            {} times in a row", status.consecutive_failures)?;
         }
+        if let Some(at) = status.audit.verified_at {
+            writeln!(f, "audit verified     {}, {} rows", time(at), status.audit.rows)?;
+        }
+        if status.audit.differences > 0 {
+            let differences = status.audit.differences;
+            writeln!(
+                f,
+                "AUDIT DIFFERS      {differences} times from the tables; see `audit verify`"
+            )?;
+        }
         for (kind, count) in &status.findings {
             writeln!(f, "finding            {kind}: {count}")?;
         }
@@ -136,21 +149,34 @@ fn time(time: DateTime<Utc>) -> impl fmt::Display {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::AuditStatus;
 
     #[test]
     fn what_is_wrong_decides_the_exit_code() {
         let leader = Leader { instance: "one".to_owned(), epoch: 1, since: DateTime::UNIX_EPOCH };
         let withheld = Counts { access: 1, ..Counts::default() };
         let none = Counts::default();
-        for (leads, consecutive_failures, withheld, code) in [
-            (Some(leader.clone()), 0, none, Exit::Done),
-            (Some(leader.clone()), 0, withheld, Exit::Held),
-            (Some(leader), 1, withheld, Exit::Failed),
-            (None, 0, none, Exit::Failed),
+        let (whole, differs) = (0, 2);
+        for (leads, consecutive_failures, withheld, differences, code) in [
+            (Some(leader.clone()), 0, none, whole, Exit::Done),
+            (Some(leader.clone()), 0, withheld, whole, Exit::Held),
+            (Some(leader.clone()), 1, withheld, whole, Exit::Failed),
+            (Some(leader.clone()), 0, withheld, differs, Exit::Failed),
+            (None, 0, none, whole, Exit::Failed),
         ] {
             let new = Status::new(DateTime::UNIX_EPOCH);
-            let status = Status { leads, consecutive_failures, withheld, ..new };
+            let audit = AuditStatus { differences, ..AuditStatus::default() };
+            let status = Status { leads, consecutive_failures, withheld, audit, ..new };
             assert_eq!(exit_of(&status), code);
         }
+    }
+
+    #[test]
+    fn whoever_stands_by_fails_for_what_the_leader_found() {
+        let leads = Leader { instance: "one".to_owned(), epoch: 1, since: DateTime::UNIX_EPOCH };
+        let mut status = Status::new(DateTime::UNIX_EPOCH);
+        status.leads = Some(leads);
+        status.findings.insert("audit_diverged".to_owned(), 1);
+        assert_eq!(exit_of(&status), Exit::Failed);
     }
 }

@@ -13,7 +13,8 @@ use super::cron::{Cron, cron};
 use super::problem::Fault;
 use super::reader::Reader;
 use super::values::{
-    duration, listen, name, object_ids, path, percent, service, time_zone, truth, whole, word,
+    duration, interval, listen, name, object_ids, path, percent, service, time_zone, truth, whole,
+    word,
 };
 use crate::directory::ObjectId;
 use crate::reconcile::report::labels;
@@ -421,5 +422,18 @@ pub struct Findings {
 impl Findings {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self { retention: from.get("findings.retention", duration(DAY..=3650 * DAY)) }
+    }
+}
+
+/// The audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// How often it is verified; `None` for never.
+    pub verify_every: Option<Duration>,
+}
+
+impl Audit {
+    pub(super) fn read(from: &mut Reader) -> Self {
+        Self { verify_every: from.get("audit.verify_every", interval(SECOND..=90 * DAY)) }
     }
 }

@@ -92,6 +92,19 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Raw) -> Pars
     }
 }
 
+/// How often, within `range`, or "off".
+pub(super) fn interval(
+    range: RangeInclusive<Duration>,
+) -> impl Fn(&Raw) -> Parsed<Option<Duration>> {
+    let duration = duration(range);
+    move |raw| match raw {
+        Raw::Text(text) if text.trim() == "off" => Ok(None),
+        _ => duration(raw)
+            .map(Some)
+            .map_err(|Fault { what, remedy }| Fault::new(what, format!("{remedy}, or \"off\""))),
+    }
+}
+
 /// `true` or `false`.
 pub(super) fn truth(raw: &Raw) -> Parsed<bool> {
     match raw {

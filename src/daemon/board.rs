@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::clock::Clock;
 use super::lead::Lead;
 use super::requests::Request;
-use super::status::Status;
+use super::status::{AuditStatus, Status};
 use crate::directory::Mode;
 use crate::metrics::Metrics;
 use crate::reconcile::report::{Past, Report};
@@ -77,6 +77,12 @@ impl Board {
         self.status.send_modify(|status| status.end(report));
         self.metrics.observe(report);
         self.metrics.consecutive_failures(self.status.borrow().consecutive_failures);
+    }
+
+    /// How verifying the audit went.
+    pub fn audit(&self, audit: &AuditStatus) {
+        self.metrics.audit(audit.verified_at, audit.due_at, audit.differences);
+        self.status.send_modify(|status| status.audit.clone_from(audit));
     }
 
     /// Another configuration is in use; these of its keys are not.

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use tokio_cron_scheduler::JobSchedulerError;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::{Auditor, Verify};
 use super::board::Board;
 use super::clock::Clock;
 use super::heartbeat::Heartbeat;
@@ -48,6 +49,8 @@ pub struct Daemon<R> {
     pub opening: Opening,
     /// Looks at it again: whenever this replica begins to lead, and while another one does.
     pub recall: Recall,
+    /// Verifies the audit now and then.
+    pub verify: Verify,
     /// How this replica calls itself.
     pub instance: String,
     /// Who leads.
@@ -91,7 +94,7 @@ impl<R: Runner> Daemon<R> {
     /// Runs until a signal asks for a stop, or until something breaks.
     pub async fn run(self) -> Result<(), DaemonError> {
         let Self { signals, config, load, apply, runner, metrics, readiness, .. } = self;
-        let Self { opening, recall, instance, lead, elect, .. } = self;
+        let Self { opening, recall, verify, instance, lead, elect, .. } = self;
         let address = config.http.listen;
         let listener = TcpListener::bind(address)
             .await
@@ -126,6 +129,14 @@ impl<R: Runner> Daemon<R> {
         };
         board.recall(&past);
         let (last_success, last_successes) = watch::channel(past.last_success);
+        let auditor = Auditor {
+            verify,
+            config: configs.clone(),
+            lead: lead.clone(),
+            board: Arc::clone(&board),
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        };
         let follower = Follower {
             config: configs,
             last: last_successes,
@@ -158,6 +169,7 @@ impl<R: Runner> Daemon<R> {
         if !starts_children {
             parts.start("orphans", orphans::bury(shutdown.clone()));
         }
+        parts.start("audit verification", auditor.watch());
         parts.start("board", show(board, lead, recall, shutdown));
         parts.start("election", election);
         parts.start("run loop", turns);

@@ -52,6 +52,8 @@ pub struct Status {
     pub pending: Pending,
     /// Open findings by kind.
     pub findings: BTreeMap<String, u64>,
+    /// How verifying the audit went.
+    pub audit: AuditStatus,
     /// How reloading the configuration went.
     pub config: ConfigStatus,
 }
@@ -89,6 +91,19 @@ pub struct Pending {
     pub since: Option<DateTime<Utc>>,
 }
 
+/// How verifying the audit went, while this replica leads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditStatus {
+    /// When that was last over.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// Audit rows of the daemon that were replayed then.
+    pub rows: u64,
+    /// Places where audit and tables did not tell the same.
+    pub differences: u64,
+    /// When the next is due; nothing for never (`audit.verify_every`).
+    pub due_at: Option<DateTime<Utc>>,
+}
+
 /// How reloading the configuration went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigStatus {
@@ -120,6 +135,7 @@ impl Status {
             withheld: Counts::default(),
             pending: Pending::default(),
             findings: BTreeMap::new(),
+            audit: AuditStatus::default(),
             config: ConfigStatus { loaded_at: now, ..ConfigStatus::default() },
         }
     }

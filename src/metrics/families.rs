@@ -311,6 +311,33 @@ impl Graph {
     }
 }
 
+/// The audit, as verified while this replica leads.
+pub(super) struct Audit {
+    pub(super) verified: Gauge,
+    pub(super) due: Gauge,
+    pub(super) differences: IntGauge,
+}
+
+impl Audit {
+    pub(super) fn register(registry: &Registry) -> Result<Self> {
+        let on = Registrar(registry);
+        Ok(Self {
+            verified: on.time(
+                "audit_verified_timestamp_seconds",
+                "When this leader last replayed the audit and held it against the tables, or 0.",
+            )?,
+            due: on.time(
+                "audit_verification_due_timestamp_seconds",
+                "When that is due next, or 0 if never or not by this replica.",
+            )?,
+            differences: on.gauge(
+                "audit_differences",
+                "Places where audit and tables did not tell the same.",
+            )?,
+        })
+    }
+}
+
 /// The database, as this process sees it.
 pub(super) struct Database {
     pub(super) up: IntGauge,

@@ -135,6 +135,18 @@ impl Metrics {
         }
     }
 
+    /// How verifying the audit went while this replica leads.
+    pub fn audit(
+        &self,
+        verified_at: Option<DateTime<Utc>>,
+        due_at: Option<DateTime<Utc>>,
+        differences: u64,
+    ) {
+        self.audit.verified.set(verified_at.map_or(0.0, seconds));
+        self.audit.due.set(due_at.map_or(0.0, seconds));
+        self.audit.differences.set(gauge(differences));
+    }
+
     /// Whether the database answered when it was last asked.
     pub fn database_up(&self, up: bool) {
         self.database.up.set(i64::from(up));

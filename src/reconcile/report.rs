@@ -160,6 +160,8 @@ labels! {
         AdminGroupUnusable = "admin_group_unusable",
         /// The clocks of host, database and Graph disagree; nothing is purged.
         ClockSkew = "clock_skew",
+        /// Audit and tables do not tell the same.
+        AuditDiverged = "audit_diverged",
     }
 }
 

@@ -1,6 +1,11 @@
-//! `audit verify`: whole, and not whole after somebody had a hand in it.
+//! Verifying the audit, by command and by the daemon: whole, and not whole after somebody
+//! had a hand in it.
 
-use crate::stage::{Stage, small};
+use nexus_dirsync::daemon::Status;
+use rustix::process::Signal;
+
+use crate::replicas;
+use crate::stage::{Stage, small, until};
 use crate::support::world::BOTH;
 
 const TAMPERED: &[(&str, &str)] = &[
@@ -66,4 +71,78 @@ async fn a_schema_that_is_not_known_is_not_judged() {
             assert!(told.err.contains("migrate"), "{question:?}: {told:?}");
         }
     }
+}
+
+const OPEN: &str = "SELECT message AS cell FROM dirsync_findings WHERE kind = 'audit_diverged' AND resolved_at IS NULL";
+
+#[tokio::test]
+async fn the_daemon_tells_of_tampering_until_it_is_undone() {
+    for on in BOTH {
+        let stage = Stage::new(on, small(92)).await;
+        stage.set("audit.verify_every", "1s");
+        let daemon = stage.start().await;
+        let differs = |expected| {
+            move |status: &Status| {
+                status.audit.verified_at.is_some() && (status.audit.differences > 0) == expected
+            }
+        };
+        let whole = daemon.until_status("the audit is verified", differs(false)).await.audit;
+        assert!(whole.rows > 0 && whole.due_at > whole.verified_at, "{on:?}: {whole:?}");
+        assert!(daemon.value("dirsync_audit_verified_timestamp_seconds").await > 0.0);
+        assert!(stage.sql().cells(OPEN).is_empty());
+
+        let columns = "aad_group_id || ', ' || user_id";
+        let member = stage.sql().cells(&format!(
+            "SELECT {columns} AS cell FROM dirsync_group_members ORDER BY aad_group_id, user_id LIMIT 1"
+        ));
+        stage.sql().execute(&format!(
+            "DELETE FROM dirsync_group_members WHERE {columns} = '{}'",
+            member[0]
+        ));
+        daemon.until_status("tampering is found", differs(true)).await;
+        assert_eq!(daemon.metric("dirsync_audit_differences").await, 1);
+        let told = stage.sql().cells(OPEN).concat();
+        assert!(
+            told.contains("differ in 1 place,") && told.contains("the tables have not"),
+            "{told}"
+        );
+        assert!(!daemon.said("ERROR", "audit and tables differ").is_empty());
+        let told = stage.tell(&["status"]).await;
+        assert!(told.code == 1 && told.out.contains("AUDIT DIFFERS"), "{told:?}");
+
+        stage.sql().execute(&format!(
+            "INSERT INTO dirsync_group_members (aad_group_id, user_id) VALUES ({})",
+            member[0]
+        ));
+        daemon.until_status("it is found undone", differs(false)).await;
+        assert!(stage.sql().cells(OPEN).is_empty());
+        daemon.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_takes_over_verifies_and_whoever_stands_by_does_not() {
+    let stage = replicas::stage(93).await;
+    let (one, two) = replicas::pair(&stage).await;
+    let verified = |status: &Status| status.audit.verified_at.is_some();
+    one.until_status("the leader verifies", verified).await;
+    assert_eq!(two.status().await.audit, Default::default());
+    one.signal(Signal::TERM);
+    two.until_status("the next leader verifies", verified).await;
+}
+
+#[tokio::test]
+async fn it_is_not_verified_where_that_is_off() {
+    let stage = Stage::new(BOTH[0], small(94)).await;
+    stage.set("audit.verify_every", "off");
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    let status = daemon.turn(Signal::USR1).await;
+    assert_eq!(status.outcome, "unchanged");
+    assert_eq!(daemon.status().await.audit, Default::default());
+    // Switched on, it is verified without another run.
+    stage.set("audit.verify_every", "1h");
+    daemon.signal(Signal::HUP);
+    until("the audit is verified", async || daemon.status().await.audit.verified_at).await;
+    daemon.stop().await;
 }
