@@ -294,9 +294,10 @@ fn session(conn: &mut Conn) -> Result<i32, Error> {
 }
 
 /// Makes sure that a connection is a session of the server's, and not a place in a pool
-/// that deals sessions out by the transaction: locks, settings and LISTEN are lost there.
-/// While one connection rests, another one begins a transaction; a pool has every reason
-/// to give it the session that rests.
+/// that deals sessions out by the transaction or statement: locks, settings and LISTEN are
+/// lost there. While one connection rests, another one asks for its session, or begins a
+/// transaction; a pool has every reason to give it the session that rests. (A pool by the
+/// statement takes no transaction at all, and hangs up without a word.)
 pub(super) fn require_session(manager: &Manager) -> Result<(), Error> {
     /// Somebody else's transactions may come in between.
     const TRIES: usize = 3;
@@ -306,6 +307,11 @@ pub(super) fn require_session(manager: &Manager) -> Result<(), Error> {
     };
     let mut one = manager.dial_plainly().map_err(unreachable)?;
     let mut other = manager.dial_plainly().map_err(unreachable)?;
+    for _ in 0..TRIES {
+        if session(&mut one)? == session(&mut other)? {
+            return Err(Error::Pooled);
+        }
+    }
     for _ in 0..TRIES {
         let before = ask(&mut one)?;
         commit(&mut one)?;

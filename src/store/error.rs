@@ -53,7 +53,7 @@ pub enum Error {
     LeadLost,
     /// The database is reached through a pooler in which no session lasts.
     #[error(
-        "the database is reached through a pooler that deals sessions out by the transaction (PgBouncer's pool_mode = transaction), where neither locks nor settings last; put the server's own address into database.url, or a pool with pool_mode = session"
+        "the database is reached through a pooler that deals sessions out by the transaction or statement (PgBouncer's pool_mode), where neither locks nor settings last; put the server's own address into database.url, or a pool with pool_mode = session"
     )]
     Pooled,
     /// Another daemon works on the embedded database.

@@ -65,17 +65,21 @@ impl Drop for Pooler {
 }
 
 #[tokio::test]
-async fn a_pool_of_transactions_is_refused_with_the_remedy() {
-    for settings in ["", "server_round_robin = 1", "default_pool_size = 1\nquery_wait_timeout = 5"]
-    {
-        let Some(pooler) = Pooler::start("transaction", settings).await else { return };
+async fn a_pool_without_sessions_is_refused_with_the_remedy() {
+    for (mode, settings) in [
+        ("transaction", ""),
+        ("transaction", "server_round_robin = 1"),
+        ("transaction", "default_pool_size = 1\nquery_wait_timeout = 5"),
+        ("statement", ""),
+    ] {
+        let Some(pooler) = Pooler::start(mode, settings).await else { return };
         let stage = Stage::new(On::Postgres, small(130)).await;
         pooler.stand_before(&stage);
         for command in ["run", "sync"] {
             let told = stage.tell(&[command]).await;
-            assert_eq!(told.code, 2, "{settings} {command}: {told:?}");
-            for part in ["pool_mode = transaction", "database.url", "pool_mode = session"] {
-                assert!(told.err.contains(part), "{settings} {command}: {part} in {told:?}");
+            assert_eq!(told.code, 2, "{mode} {settings} {command}: {told:?}");
+            for part in ["PgBouncer's pool_mode", "database.url", "pool_mode = session"] {
+                assert!(told.err.contains(part), "{mode} {settings} {command}: {part} in {told:?}");
             }
         }
         let told = stage.tell(&["check"]).await;
