@@ -20,8 +20,7 @@ pub async fn run(context: &Context) -> Exit {
     let mut results = vec![registry(&config), database(&config).await];
     match service::directory(&config, Arc::new(())) {
         Ok(directory) => results.extend(directory_checks(&directory).await),
-        Err(error) => results
-            .push(Checked { what: "Microsoft Graph", result: Err(Chain(&error).to_string()) }),
+        Err(error) => results.push(Checked::new("Microsoft Graph", Err(Chain(&error).to_string()))),
     }
     conclude(&results)
 }
@@ -33,10 +32,11 @@ fn registry(config: &Config) -> Checked {
             .map(|registry| format!("{} products", registry.entries.len()))
             .map_err(|error| Chain(&error).to_string()),
     };
-    Checked { what: "registry", result }
+    Checked::new("registry", result)
 }
 
 async fn database(config: &Config) -> Checked {
+    let mut note = None;
     let ready = async {
         let store: Store =
             service::store(&config.database).map_err(|error| Chain(&error).to_string())?;
@@ -44,14 +44,15 @@ async fn database(config: &Config) -> Checked {
         store.ready_for(&tenant_id).await.map_err(|error| Chain(&error).to_string())?;
         let excess = store.read(|tx| tx.excess_audit_rights()).await;
         let excess = excess.map_err(|error| Chain(&error).to_string())?.join(", ");
-        Ok(match excess.as_str() {
-            "" => "reachable, the schema is current".to_owned(),
-            rights => format!(
-                "reachable, the schema is current; this role may {rights} on audit_logs as well, which docs/database-roles.sql takes away"
-            ),
-        })
+        if !excess.is_empty() {
+            note = Some(format!(
+                "this role may {excess} on audit_logs, so that whoever gets hold of it can rewrite the history; docs/database-roles.sql makes one that may not"
+            ));
+        }
+        Ok("reachable, the schema is current".to_owned())
     };
-    Checked { what: "database", result: ready.await }
+    let result = ready.await;
+    Checked { note, ..Checked::new("database", result) }
 }
 
 /// What the application must be allowed to do, and what needs it.
@@ -67,22 +68,22 @@ async fn directory_checks(directory: &Directory) -> Vec<Checked> {
     let roles = match directory.token_roles().await {
         Ok(roles) => roles,
         Err(error) => {
-            return vec![Checked { what: "token", result: Err(Chain(&error).to_string()) }];
+            return vec![Checked::new("token", Err(Chain(&error).to_string()))];
         }
     };
-    let mut results = vec![Checked { what: "token", result: Ok("obtained".to_owned()) }];
-    results.push(Checked { what: "permissions", result: permissions(roles.as_deref()) });
+    let mut results = vec![Checked::new("token", Ok("obtained".to_owned()))];
+    results.push(Checked::new("permissions", permissions(roles.as_deref())));
     let users = directory.count(graph::Counted::Users).await;
     let groups = directory.count(graph::Counted::Groups).await;
     results.push(counted("users", users));
     results.push(counted("groups", groups));
     let delta = directory.latest().await;
-    results.push(Checked {
-        what: "delta",
-        result: delta
+    results.push(Checked::new(
+        "delta",
+        delta
             .map(|_| "users and groups can be followed".to_owned())
             .map_err(|error| Chain(&error).to_string()),
-    });
+    ));
     results
 }
 
@@ -120,7 +121,7 @@ fn counted(what: &'static str, result: Result<u64, graph::Error>) -> Checked {
         Ok(count) => Ok(format!("{count} in the tenant")),
         Err(error) => Err(Chain(&error).to_string()),
     };
-    Checked { what, result }
+    Checked::new(what, result)
 }
 
 /// The result of one check.
@@ -130,14 +131,23 @@ pub struct Checked {
     pub what: &'static str,
     /// What was found, or what is wrong together with its remedy.
     pub result: Result<String, String>,
+    /// What works but should not stay so.
+    pub note: Option<String>,
 }
 
 impl Checked {
+    fn new(what: &'static str, result: Result<String, String>) -> Self {
+        Self { what, result, note: None }
+    }
+
     /// Prints the line and tells whether all is well.
     pub fn tell(&self) -> bool {
         match &self.result {
             Ok(found) => println!("ok    {}: {found}", self.what),
             Err(wrong) => println!("WRONG {}: {wrong}", self.what),
+        }
+        if let Some(note) = &self.note {
+            println!("note  {}: {note}", self.what);
         }
         self.result.is_ok()
     }
@@ -149,7 +159,7 @@ pub fn configuration(context: &Context) -> Result<Config, Exit> {
     let from = context.sources.file.as_ref();
     let source = from.map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
     let found = format!("{source}, credential {}", config.identity.credential.kind());
-    Checked { what: "configuration", result: Ok(found) }.tell();
+    Checked::new("configuration", Ok(found)).tell();
     for warning in &config.warnings {
         println!("note  configuration: {warning}");
     }
