@@ -51,7 +51,7 @@ fn one_bad_value_one_clear_sentence() {
         ("GRAPH__REQUEST_TIMEOUT", "60", "\"60\" is not a duration; use a number with its unit"),
         ("GRAPH__PAGESIZE", "5", "there is no such key; [graph] has backoff_base"),
         ("GRAF__PAGE_SIZE", "5", "there is no such key; did you mean graph.page_size?"),
-        ("GRAF__SIZE", "5", "there is no such key; the sections are database, findings"),
+        ("GRAF__SIZE", "5", "there is no such key; the sections are audit, database"),
         ("GRAPH", "5", "graph (DIRSYNC__GRAPH): is a section, not a value"),
         ("SCHEDULE__DELTA", "* * *", "is not a cron expression"),
         ("SCHEDULE__DELTA", "0 0 31 2 *", "names a date that never comes"),
@@ -78,6 +78,9 @@ fn one_bad_value_one_clear_sentence() {
         ("DATABASE__URL", "sqlite://", "names no database that is supported"),
         ("DATABASE__URL_FILE", "/nowhere/hunter2", "cannot be read: entity not found"),
         ("REGISTRY__FILE", "/nowhere", "/nowhere is not a file"),
+        ("AUDIT__VERIFY_EVERY", "off", ""),
+        ("AUDIT__VERIFY_EVERY", "0s", "is out of range; use a number with its unit"),
+        ("AUDIT__VERIFY_EVERY", "never", "such as 30s, 5m or 30d, from 1s to 2months 29days"),
     ] {
         match load(&[(name, value)]) {
             Ok(_) => assert_eq!(expected, "", "{name}={value} was accepted"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use nexus_dirsync::config::{Config, Cron, Schedule, Sources};
 use nexus_dirsync::daemon::{Board, Clock, Follower, Requests, Timetable};
 use nexus_dirsync::directory::Mode::{self, Delta, Full};
@@ -212,5 +213,25 @@ async fn what_was_missed_without_a_leader_is_due_when_one_begins() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         // What is pending shows in its Debug only: taking it is the run loop's.
         assert_eq!(format!("{requests:?}").contains("Full"), due, "{requests:?}");
+    }
+}
+#[test]
+fn the_longest_gap_is_that_of_nights_weekends_and_changed_clocks() {
+    let now = at("2026-03-02T12:00");
+    let (minutes, hours, days) = (TimeDelta::minutes, TimeDelta::hours, TimeDelta::days);
+    for (expression, zone, expected) in [
+        ("* * * * * *", "UTC", TimeDelta::seconds(1)),
+        ("*/5 * * * *", "UTC", minutes(5)),
+        ("*/7 * * * *", "UTC", minutes(7)),
+        ("0 3 * * *", "UTC", days(1)),
+        ("0 3 * * *", "Europe/Berlin", hours(25)),
+        ("0 9-17 * * 1-5", "UTC", hours(64)),
+        ("* 8-18 * * 1-5", "UTC", hours(61) + minutes(1)),
+        ("0 3 1 * *", "UTC", days(31)),
+        ("0 3 29 2 *", "UTC", days(4 * 365 + 1)),
+    ] {
+        let cron = Cron::parse(expression).expect("cron");
+        let zone: Tz = zone.parse().expect("a zone");
+        assert_eq!(cron.longest_gap(now, zone), Some(expected), "{expression} {zone}");
     }
 }

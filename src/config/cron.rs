@@ -72,6 +72,24 @@ impl Cron {
         best
     }
 
+    /// The longest time between two times at which it is due, looking ahead from `time` for a
+    /// year, or for as many times as a minute-by-minute schedule has in a week.
+    pub fn longest_gap(&self, time: DateTime<Utc>, zone: Tz) -> Option<TimeDelta> {
+        const YEAR: TimeDelta = TimeDelta::days(366);
+        const TIMES_MAX: usize = 7 * 24 * 60;
+        let mut longest = None;
+        let mut last = self.next_after(time, zone)?;
+        for _ in 0..TIMES_MAX {
+            let Some(next) = self.next_after(last, zone) else { break };
+            longest = longest.max(Some(next - last));
+            last = next;
+            if last - time > YEAR {
+                break;
+            }
+        }
+        longest
+    }
+
     fn candidate(&self, time: DateTime<Tz>) -> Option<DateTime<Tz>> {
         self.parsed.find_next_occurrence(&time, false).ok()
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
 use super::clock::Clock;
@@ -57,6 +57,11 @@ impl Board {
         self.metrics.next_runs(next);
         let next = next.iter().map(|(mode, time)| (mode.label().to_owned(), *time)).collect();
         self.status.send_modify(|status| status.next = next);
+    }
+
+    /// The longest time between two runs of each mode that the schedule has.
+    pub fn longest_gaps(&self, gaps: &BTreeMap<Mode, TimeDelta>) {
+        self.metrics.schedule_gaps(gaps);
     }
 
     /// What is known of runs that this process did not do.

@@ -90,6 +90,14 @@ impl Timetable {
     }
 }
 
+impl Timetable {
+    /// The longest time between two runs of each mode, looking ahead from `now`.
+    pub fn longest_gaps(&self, now: DateTime<Utc>) -> BTreeMap<Mode, TimeDelta> {
+        let gap = |entry: &Entry| Some((entry.mode, entry.cron.longest_gap(now, self.zone)?));
+        self.entries.iter().filter_map(gap).collect()
+    }
+}
+
 impl Entry {
     fn advance(&mut self, after: DateTime<Utc>, zone: Tz) {
         self.next = self.cron.next_after(after - self.delay, zone).map(|time| time + self.delay);
@@ -184,6 +192,7 @@ impl Follower {
         let (tenant, now) = (config.identity.tenant_id, self.clock.now());
         let timetable = Timetable::new(&config.schedule, tenant, &last, now);
         self.board.next_runs(&timetable.next());
+        self.board.longest_gaps(&timetable.longest_gaps(now));
         timetable
     }
 

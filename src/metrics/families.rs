@@ -98,6 +98,7 @@ pub(super) struct Runs {
     pub(super) last_attempt: GaugeVec,
     pub(super) last_success: GaugeVec,
     pub(super) next: GaugeVec,
+    pub(super) schedule_gap: GaugeVec,
     pub(super) running: IntGauge,
     pub(super) consecutive_failures: IntGauge,
     pub(super) changes: IntCounterVec,
@@ -148,6 +149,11 @@ impl Runs {
             next: on.times(
                 "next_run_timestamp_seconds",
                 "When the next run is due, or 0 if never.",
+                "mode",
+            )?,
+            schedule_gap: on.times(
+                "schedule_gap_seconds",
+                "The longest time that the schedule leaves between two runs, or 0 if never.",
                 "mode",
             )?,
             running: on.gauge("run_in_progress", "1 while a run is going on.")?,
@@ -216,7 +222,7 @@ impl Runs {
                 self.ended.with_label_values(&[mode, trigger.label(), outcome.label()]);
             }
             self.duration.with_label_values(&[mode]);
-            for time in [&self.last_attempt, &self.last_success, &self.next] {
+            for time in [&self.last_attempt, &self.last_success, &self.next, &self.schedule_gap] {
                 time.with_label_values(&[mode]);
             }
         }

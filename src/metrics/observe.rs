@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::families::{DIRECTIONS, MODES, STREAMS, UNITS};
 use super::{ENDPOINTS, Metrics, RETRY_REASONS, closed, seconds};
@@ -162,6 +162,14 @@ impl Metrics {
         for mode in MODES {
             let time = next.get(&mode).map_or(0.0, |time| seconds(*time));
             self.runs.next.with_label_values(&[mode.label()]).set(time);
+        }
+    }
+
+    /// The longest time between two runs of each mode that the schedule has.
+    pub fn schedule_gaps(&self, gaps: &BTreeMap<Mode, TimeDelta>) {
+        for mode in MODES {
+            let gap = gaps.get(&mode).map_or(0.0, |gap| gap.as_seconds_f64());
+            self.runs.schedule_gap.with_label_values(&[mode.label()]).set(gap);
         }
     }
 
