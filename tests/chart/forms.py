@@ -23,13 +23,13 @@ def whole_text(inner: str) -> dict:
     return {"type": "string", "pattern": rf"^\s*({inner})\s*$"}
 
 
-def duration() -> dict:
+def duration() -> str:
     """The grammar of the crate humantime: spaces may stand anywhere but within a unit."""
     units = [
         *("ns", "nsec", "nanos", "[uµ]s", "usec", "ms", "msec", "millis", "s", "secs?", "seconds?", "m", "mins?", "minutes?"),
         *("h", "hrs?", "hours?", "d", "days?", "w", "wks?", "weeks?", "M", "months?", "y", "yrs?", "years?"),
     ]
-    return whole_text(rf"0|(\d[\d\s]*(\.\s*\d[\d\s]*)?({'|'.join(units)})\s*)+")
+    return rf"0|(\d[\d\s]*(\.\s*\d[\d\s]*)?({'|'.join(units)})\s*)+"
 
 
 def cron() -> dict:
@@ -60,7 +60,7 @@ def service() -> dict:
 
 
 # The forms that are named more than once, or long.
-DEFINITIONS = {"duration": duration(), "cron": cron()}
+DEFINITIONS = {"duration": whole_text(duration()), "cron": cron()}
 
 
 def number(written: str) -> int:
@@ -95,6 +95,8 @@ def schema(form: str, arguments: str) -> dict | None:
             return whole_text(NO_CONTROLS + "{0,200}")
         case "service":
             return service()
+        case "interval":
+            return whole_text(f"off|{duration()}")
         case "duration" | "cron":
             return {"$ref": f"#/definitions/{form}"}
     return None

@@ -134,7 +134,7 @@ class Alerts(unittest.TestCase):
                     self.assertTrue(matchers.startswith('namespace="nexus",job="nexus-dirsync"'))
 
     def test_what_only_the_leader_knows_is_asked_of_the_leader(self):
-        known_by_leader = "consecutive_failures|withheld_removals|plan_\\w+|drift_changes|findings|linked_groups|credential_\\w+"
+        known_by_leader = "consecutive_failures|audit_\\w+|withheld_removals|plan_\\w+|drift_changes|findings|linked_groups|credential_\\w+"
         for name, rule in ALERTS.items():
             for _ in re.findall(rf"dirsync_(?:{known_by_leader})\b", rule["expr"]):
                 self.assertIn("and on (instance) (dirsync_leader", rule["expr"], name)

@@ -2,7 +2,8 @@
      file. Whatever only the leader knows is taken from the leader: a standby's numbers are
      those of the day it stood by. Times are the newest that any replica knows. A run that
      is the first excuses that none succeeded, but not for longer than two may take: runs that
-     time out one after the other are each "in progress" nearly always. */}}
+     time out one after the other are each "in progress" nearly always. How long nothing may
+     happen follows from the schedule: a slow one is no fault, and "off" is meant. */}}
 
 {{/* On one line: it stands in the middle of others. */}}
 {{- define "nexus-dirsync.selector" -}}
@@ -37,7 +38,8 @@
 {{- with .Values.prometheusRule -}}
 - alert: NexusDirsyncDeltaStale
   expr: |-
-    time() - (max(dirsync_last_success_timestamp_seconds{ {{- $s -}} }) > 0) > {{ toJson .thresholds.deltaStaleSeconds }}
+    time() - (max(dirsync_last_success_timestamp_seconds{ {{- $s -}} }) > 0)
+      > clamp_min(4 * min(dirsync_schedule_gap_seconds{ {{- $s -}} } > 0), {{ toJson .thresholds.deltaStaleSeconds }})
     or
     (
       max(dirsync_last_success_timestamp_seconds{ {{- $s -}} }) == 0
@@ -55,7 +57,8 @@
     Whoever left or was disabled since then still has access.
 - alert: NexusDirsyncFullStale
   expr: |-
-    time() - (max(dirsync_last_success_timestamp_seconds{ {{- $s -}} ,mode="full"}) > 0) > {{ toJson .thresholds.fullStaleSeconds }}
+    time() - (max(dirsync_last_success_timestamp_seconds{ {{- $s -}} ,mode="full"}) > 0)
+      > clamp_min(1.5 * max(dirsync_schedule_gap_seconds{ {{- $s -}} ,mode="full"} > 0), {{ toJson .thresholds.fullStaleSeconds }})
   for: 15m
   severity: warning
   summary: The directory has not been read in full for too long.
@@ -184,6 +187,24 @@
   description: >-
     The last full run found {{`{{ $value }}`}} differences that delta runs should have applied.
     They are mended; why they were missed is not known.
+- alert: NexusDirsyncAuditDiverged
+  expr: |-
+    max(dirsync_audit_differences{ {{- $s -}} } {{ $leads }}) > {{ toJson .thresholds.auditDifferences }}
+  for: 1m
+  severity: critical
+  summary: Audit and tables do not tell the same.
+  description: >-
+    In {{`{{ $value }}`}} places. Somebody wrote to the daemon's rows or to the audit past the
+    daemon, or one of the two was restored without the other.
+- alert: NexusDirsyncAuditUnverified
+  expr: |-
+    time() - (max(dirsync_audit_verification_due_timestamp_seconds{ {{- $s -}} } {{ $leads }}) > 0) > {{ toJson .thresholds.auditOverdueSeconds }}
+  for: 15m
+  severity: warning
+  summary: The audit could not be verified.
+  description: >-
+    It was due {{`{{ $value | humanizeDuration }}`}} ago. Whether somebody tampered with it is
+    not known.
 - alert: NexusDirsyncFindingCritical
   expr: |-
     max by (kind) (dirsync_findings{ {{- $s -}} ,kind=~"{{ join "|" .criticalFindings }}"} {{ $leads }}) > 0
