@@ -312,6 +312,12 @@ impl Draft<'_> {
         !self.policy.tell_gifts || self.may(gift())
     }
 
+    /// Whether this person stays of its own accord: an end that is withheld keeps what
+    /// somebody has, and gives nothing that they had not.
+    fn lasts(&self, user: ObjectId) -> bool {
+        !self.plan.withheld.contains(&Item::User(user))
+    }
+
     fn raise(&mut self, kind: FindingKind, subject: &impl ToString, message: impl Into<String>) {
         self.plan.raised.insert((kind, subject.to_string()), message.into());
     }

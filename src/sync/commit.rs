@@ -136,13 +136,11 @@ impl Committing<'_> {
             let part = consent(&refused);
             let given = (refused != rejected).then(|| consent(&rejected));
             let plans = (given.as_ref().unwrap_or(&part), &part);
-            if verdict.hold_unreplaced(plans, held, world)
-                || verdict.hold_emptied(&part, &people, limits, world)
+            if verdict.hold_unreplaced(plans, held) || verdict.hold_emptied(&part, &people, limits)
             {
                 continue;
             }
-            verdict.clear_taken_along(&part);
-            verdict.settle(&whole, &part);
+            verdict.settle(&whole, &part, world);
             let passing = whole.leave_out(&part);
             return Ok(Decided { whole, plan: Some(part), passing, verdict });
         }

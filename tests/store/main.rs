@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod atomic;
+mod behind;
 mod by_hand;
 mod chronicle;
 mod counted;

@@ -303,7 +303,7 @@ pub(super) fn weigh(items: &BTreeSet<Item>, world: &World) -> Removals {
 }
 
 /// What each item of a plan costs, or gives.
-fn costs(plan: &Plan) -> BTreeMap<Item, Cost> {
+pub(super) fn costs(plan: &Plan) -> BTreeMap<Item, Cost> {
     let mut costs: BTreeMap<Item, Cost> = BTreeMap::new();
     for change in &plan.access {
         for (product, causes) in change.lost.iter().chain(&change.gifts) {

@@ -115,7 +115,8 @@ pub enum Fate {
     Applied,
     /// It was no longer a difference.
     Gone,
-    /// It would have cost more than what was approved, or leave a product without anybody.
+    /// It would have cost more than what was approved, leave a product without anybody, or
+    /// follows from something that is held.
     Changed,
 }
 

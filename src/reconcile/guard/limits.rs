@@ -166,6 +166,8 @@ pub enum Trip {
     },
     /// Something else would have taken its place, but is held.
     Unreplaced,
+    /// It follows from something that is held.
+    Behind,
     /// What the registry no longer names is only taken away when somebody says so.
     Registry,
     /// The first run over rows that others made takes nothing away unasked.
@@ -214,6 +216,7 @@ impl fmt::Display for Trip {
                 "product {product} would be given to {gained} people, where {people} had it; guard.gain_percent is {percent} and guard.hold_gains is set"
             ),
             Self::Unreplaced => f.write_str("what would take its place is held"),
+            Self::Behind => f.write_str("what it follows from is held"),
             Self::Registry => f.write_str("the product registry no longer names what it once made"),
             Self::FirstRun => {
                 f.write_str("the first run over existing rows takes nothing away unasked")

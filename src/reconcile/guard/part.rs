@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::demand::evidence;
+use super::demand::{costs, evidence};
 use super::{Cost, Fate, Limits, NewItem, Outlook, Trip, Verdict, taken};
 use crate::directory::ObjectId;
 use crate::reconcile::plan::{Item, Plan};
@@ -21,7 +21,6 @@ impl Verdict {
         part: &Plan,
         people: &BTreeMap<String, u64>,
         limits: &Limits,
-        world: &World,
     ) -> bool {
         if !limits.keep_reachable {
             return false;
@@ -60,12 +59,12 @@ impl Verdict {
                 lost: emptied[product],
             })
             .collect();
-        self.hold_back(part, world, costs, &trips)
+        self.hold_back(part, costs, &trips)
     }
 
     /// Clears what waits, or was to wait, and is over by `part` all the same: a purge takes
     /// along what hung on it.
-    pub fn clear_taken_along(&mut self, part: &Plan) {
+    fn clear_taken_along(&mut self, part: &Plan) {
         let groups = part.groups.iter().filter(|change| change.after.is_none());
         let groups: BTreeSet<ObjectId> = groups.map(|change| change.key).collect();
         let users = part.users.iter().filter(|change| change.after.is_none());
@@ -76,7 +75,7 @@ impl Verdict {
         let taken_along = |item: &Item| match item {
             Item::Membership(group, user) => groups.contains(group) || users.contains(user),
             Item::Link(_, group) => groups.contains(group),
-            Item::ProductMember(_, user) => users.contains(user),
+            Item::ProductMember(_, user) | Item::Role(user) => users.contains(user),
             _ => false,
         };
         self.held.retain(|item, _| !taken_along(item));
@@ -85,11 +84,11 @@ impl Verdict {
         self.standing.retain(|item| !taken_along(item));
     }
 
-    /// Holds what was to be carried out, with what it turned out to cost.
+    /// Holds what was to be carried out, as `plan` tells of it, with what it turned out to
+    /// cost.
     pub(super) fn hold_back(
         &mut self,
-        part: &Plan,
-        world: &World,
+        plan: &Plan,
         costs: BTreeMap<Item, Cost>,
         trips: &[Trip],
     ) -> bool {
@@ -97,7 +96,7 @@ impl Verdict {
             return false;
         }
         let items: BTreeSet<Item> = costs.keys().cloned().collect();
-        let evidence = evidence(part, &items);
+        let evidence = evidence(plan, &items);
         for (item, cost) in costs {
             self.allowed.remove(&item);
             let mut known = evidence.get(&item).copied();
@@ -110,14 +109,33 @@ impl Verdict {
         let new: Vec<Trip> =
             trips.iter().filter(|trip| !self.trips.contains(trip)).cloned().collect();
         self.trips.extend(new);
+        true
+    }
+
+    /// Makes the word fit `part`, the plan that is carried out.
+    pub fn settle(&mut self, whole: &Plan, part: &Plan, world: &World) {
+        self.clear_taken_along(part);
+        self.hold_behind(whole, part);
+        self.settle_costs(whole, part);
         let unasked = self.allowed.iter().filter(|item| !self.approved.contains_key(*item));
         self.taken = taken(part, &unasked.cloned().collect(), &self.approved, world);
-        true
+    }
+
+    /// Holds what was let through and does not happen in `part` all the same, because what
+    /// it follows from is held: a nested group that stays keeps its people in the groups
+    /// above it. Whoever answers sees both; no run counts it as done.
+    fn hold_behind(&mut self, whole: &Plan, part: &Plan) {
+        let happens = |item: &Item| part.taken.contains(item) || !whole.taken.contains(item);
+        let behind = self.allowed.iter().filter(|item| !happens(item));
+        let mut told = costs(whole);
+        let behind =
+            behind.map(|item| (item.clone(), told.remove(item).unwrap_or_default())).collect();
+        self.hold_back(whole, behind, &[Trip::Behind]);
     }
 
     /// Makes what is held from now on cost what it would after `part` is carried out: not
     /// what that does as well, but what only that gives.
-    pub fn settle(&mut self, whole: &Plan, part: &Plan) {
+    fn settle_costs(&mut self, whole: &Plan, part: &Plan) {
         let done: BTreeMap<ObjectId, _> =
             part.access.iter().map(|change| (change.user, change)).collect();
         for (item, new) in &mut self.held {

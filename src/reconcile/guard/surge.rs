@@ -12,7 +12,6 @@ use super::part::costs_of;
 use super::{Context, Held, Trip, Verdict, limits};
 use crate::directory::ObjectId;
 use crate::reconcile::plan::{Item, Plan};
-use crate::reconcile::world::World;
 
 impl Demand {
     /// Products that grow by more than they may: people before, gained.
@@ -53,12 +52,7 @@ impl Verdict {
     /// and takes nothing in `given`, the same plan with the gifts that are held: they would
     /// have taken its place. What people said yes to at that cost goes on. Returns whether
     /// anything is held by it; planning must then be done once more.
-    pub fn hold_unreplaced(
-        &mut self,
-        (given, part): (&Plan, &Plan),
-        held: &Held,
-        world: &World,
-    ) -> bool {
+    pub fn hold_unreplaced(&mut self, (given, part): (&Plan, &Plan), held: &Held) -> bool {
         let spared: BTreeMap<_, _> =
             given.access.iter().map(|change| (change.user, &change.lost)).collect();
         let unreplaced = |user: ObjectId, product: &String| {
@@ -69,6 +63,6 @@ impl Verdict {
             let told = held.get(item).filter(|_| self.approved.contains_key(item));
             !told.is_some_and(|known| still_stands(cost, &known.cost))
         });
-        self.hold_back(part, world, costs, &[Trip::Unreplaced])
+        self.hold_back(part, costs, &[Trip::Unreplaced])
     }
 }

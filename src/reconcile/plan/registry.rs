@@ -162,7 +162,8 @@ fn bind_owners(
     let mut people = draft.world.registry.owners.clone();
     for (id, row) in users.rows() {
         let key = person_key(&row.name);
-        let candidate = row.identity.as_ref().is_some_and(|i| i.state == State::Live && !i.guest);
+        let candidate = row.identity.as_ref().is_some_and(|i| i.state == State::Live && !i.guest)
+            && draft.lasts(id);
         for (name, ids) in &mut people {
             if *name != key || !candidate {
                 ids.remove(&id);
@@ -325,6 +326,7 @@ fn purged(changes: &[super::GroupChange]) -> BTreeSet<ObjectId> {
 fn may_own(draft: &Draft<'_>, users: &Users<'_>, id: ObjectId) -> bool {
     let identity = current(draft, users, id).and_then(|row| row.identity.as_ref());
     identity.is_some_and(|identity| identity.state == State::Live && !identity.guest)
+        && draft.lasts(id)
 }
 
 /// The row of a person as it will be.

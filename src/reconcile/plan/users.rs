@@ -110,16 +110,18 @@ pub(super) fn decide<'w>(
         after.insert(*id, before.map(Cow::Borrowed));
         draft.evaluate(FINDINGS, id);
         let Some(seen) = world.users.get(id) else { continue };
+        let above = closure.of(*id);
+        let named = |group: &&ObjectId| draft.policy.admin_groups.contains(group);
+        let stays_admin = !may_take_roles
+            || above.iter().filter(named).any(|group| groups.state(*group) == Some(State::Live));
         if purge(draft, *id, seen, before) {
+            // A role that ends anyway is a thing of its own, should the purge have to wait.
+            role(draft, *id, before, (false, stays_admin));
             purged.insert(*id);
             after.insert(*id, None);
             continue;
         }
-        let above = closure.of(*id);
         effective += above.len();
-        let named = |group: &&ObjectId| draft.policy.admin_groups.contains(group);
-        let stays_admin =
-            above.iter().filter(named).any(|group| groups.state(*group) == Some(State::Live));
         let becomes_admin =
             closure.given(*id, &above).iter().filter(named).any(|g| groups.lasts(*g));
         let is_member = !draft.policy.members_only || !above.is_empty();
@@ -128,7 +130,7 @@ pub(super) fn decide<'w>(
         }
         let outsider = before.is_none() && !is_member && by_hand.row_of(seen).is_some();
         if let Some(state) = state(draft, *id, seen, before, is_member || outsider) {
-            let role = role(draft, *id, before, (becomes_admin, stays_admin || !may_take_roles));
+            let role = role(draft, *id, before, (becomes_admin && draft.lasts(*id), stays_admin));
             candidates.insert(*id, Candidate { seen, before, state, role, outsider });
         }
     }

@@ -1,0 +1,156 @@
+//! What follows from what is held waits with it: it is shown, counted and answered with
+//! it, and costs nobody anything by itself.
+
+use nexus_dirsync::directory::ObjectId;
+use nexus_dirsync::reconcile::guard::{Allowance, Limits};
+use nexus_dirsync::store::Decision;
+
+use crate::prelude::*;
+
+const NESTED: Groups<'_> = &[
+    ("inner", &["ada", "bob"]),
+    ("outer", &["inner", "cem", "dora", "emil", "fay"]),
+    ("admins", &["inner", "gil"]),
+];
+
+/// Two people reach `x` by a group and `y` by the one around it; the group is deleted, which
+/// would empty `x`.
+async fn held(on: On) -> World {
+    let mut world = World::new(on, company(NESTED)).await;
+    world.settings.admin_groups = [ObjectId::new(id("admins"))].into();
+    world.run(Full).await;
+    world.link("x", id("inner"));
+    world.link("y", id("outer"));
+    world.settings.limits = Limits { keep_reachable: true, ..unlimited() };
+    world.edit(|tenant| tenant.soft_delete_group(id("inner")));
+    assert_eq!(world.run(Delta).await.outcome, Outcome::Held, "{on:?}");
+    world
+}
+
+/// Items by number, with their status.
+fn items(world: &World) -> Vec<String> {
+    world.lines("number, status", "dirsync_plan_items ORDER BY plan_hash, number")
+}
+
+#[tokio::test]
+async fn it_is_shown_once_and_no_run_counts_it() {
+    for on in BOTH {
+        let mut world = held(on).await;
+        let plan = world.pending().await.remove(0);
+        let cost = [("x".to_owned(), 2), ("y".to_owned(), 2)];
+        assert_eq!(plan.header.cost, cost.into(), "{on:?}");
+        // The group, two memberships of the outer one, two of the admins, two roles.
+        assert_eq!(plan.statuses.values().sum::<u64>(), 7, "{on:?}: {:?}", plan.header);
+        for mode in [Delta, Full, Delta] {
+            let report = world.run(mode).await;
+            assert_eq!(report.changes, [].into(), "{on:?}");
+            assert_eq!(world.pending().await.len(), 1, "{on:?}");
+        }
+        assert_eq!(world.database.count("dirsync_removals"), 0, "{on:?}");
+
+        world.settings.limits.memberships.window = Allowance { max: 1, percent: 100.0 };
+        let report = world.follow(|tenant| tenant.remove_member(id("outer"), id("cem"))).await;
+        assert_eq!(report.changes.values().sum::<u64>(), 1, "{on:?}");
+        assert_eq!(world.pending().await.len(), 1, "{on:?}: nothing else is trapped");
+        assert_eq!(world.who("y").len(), 5, "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_yes_to_all_of_it_does_all_of_it_and_signs_it() {
+    for on in BOTH {
+        let world = held(on).await;
+        let mark = world.audit_mark();
+        world.approve_all().await;
+        let report = world.run(Delta).await;
+        assert_eq!((report.outcome, report.access.lost), (Outcome::Applied, 4), "{on:?}");
+        assert!(world.who("x").is_empty() && world.who("y").len() == 4, "{on:?}");
+        assert!(world.user("ada").contains("user"), "{on:?}: {}", world.user("ada"));
+        let unsigned = format!(
+            "audit_logs WHERE id > {mark} AND CAST(metadata AS text) NOT LIKE '%\"approval\"%'"
+        );
+        assert_eq!(world.database.count(&unsigned), 0, "{on:?}");
+        assert_eq!(world.database.count("dirsync_removals"), 0, "{on:?}");
+        world.assert_rests().await;
+    }
+}
+
+#[tokio::test]
+async fn a_yes_to_it_alone_is_no_yes_to_what_it_follows_from() {
+    for on in BOTH {
+        let world = held(on).await;
+        let hash = world.pending().await.remove(0).hash;
+        let prefix = hash.clone();
+        let plan = world.store.read(move |tx| tx.plan(&prefix)).await.unwrap().expect("the plan");
+        let group = plan.items.iter().find(|(item, _)| item.kind == "group_removal");
+        let group = group.expect("the group").0.number;
+        let others = (1..=7).filter(|number| *number != group).collect();
+        world.answer(&hash, Decision::Approve(others)).await;
+        let report = world.run(Delta).await;
+        assert_eq!((report.outcome, report.changes), (Outcome::Held, [].into()), "{on:?}");
+        let settled = world.lines(
+            "status",
+            &format!(
+                "dirsync_plan_items WHERE plan_hash = '{hash}' GROUP BY status ORDER BY status"
+            ),
+        );
+        assert_eq!(settled, ["changed", "moved"], "{on:?}: none of it was applied");
+        assert_eq!(world.pending().await.len(), 1, "{on:?}");
+        let known = items(&world);
+        assert_eq!(world.run(Delta).await.changes, [].into(), "{on:?}");
+        assert_eq!(items(&world), known, "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_yes_to_the_end_alone_leaves_what_follows_for_another_answer() {
+    for on in BOTH {
+        let world = held(on).await;
+        let hash = world.pending().await.remove(0).hash;
+        let prefix = hash.clone();
+        let plan = world.store.read(move |tx| tx.plan(&prefix)).await.unwrap().expect("the plan");
+        let group = plan.items.iter().find(|(item, _)| item.kind == "group_removal");
+        let group = group.expect("the group").0.number;
+        world.answer(&hash, Decision::Approve([group].into())).await;
+        let report = world.run(Delta).await;
+        assert_eq!((report.outcome, report.access.lost), (Outcome::Held, 2), "{on:?}");
+        assert!(world.who("x").is_empty() && world.who("y").len() == 6, "{on:?}");
+        world.approve_all().await;
+        let report = world.run(Delta).await;
+        assert_eq!((report.outcome, report.access.lost), (Outcome::Applied, 2), "{on:?}");
+        world.assert_rests().await;
+    }
+}
+
+#[tokio::test]
+async fn somebody_whose_end_is_held_gets_nothing_new() {
+    for on in BOTH {
+        let mut world = World::new(on, company(NESTED)).await;
+        world.settings.admin_groups = [ObjectId::new(id("admins"))].into();
+        world.run(Full).await;
+        world.link("y", id("outer"));
+        world.settings.limits = Limits { rehearse: false, ..at_most(0) };
+        world.edit(|tenant| {
+            tenant.update_user(id("cem"), |user| user.account_enabled = Some(false));
+            tenant.soft_delete_user(id("dora"));
+        });
+        world.run(Delta).await;
+        let before = (world.user("cem"), world.who("y"));
+        world.registry(vec![entry("vault", &[], Some("dora")), entry("safe", &[], Some("cem"))]);
+        let report = world.follow(|tenant| tenant.add_member(id("admins"), id("cem"))).await;
+        assert_eq!(report.outcome, Outcome::Held, "{on:?}");
+        assert!(world.who("vault").is_empty() && world.who("safe").is_empty(), "{on:?}");
+        assert_eq!((world.user("cem"), world.who("y")), before, "{on:?}");
+
+        // Enabled again, he gets what he missed.
+        let report = world.follow(|tenant| {
+            tenant.update_user(id("cem"), |user| user.account_enabled = Some(true));
+        });
+        report.await;
+        assert_eq!(world.who("safe").len(), 1, "{on:?}");
+        assert!(world.user("cem").contains("admin"), "{on:?}: {}", world.user("cem"));
+        world.approve_all().await;
+        world.run(Delta).await;
+        world.assert_rests().await;
+    }
+}
