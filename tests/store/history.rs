@@ -8,7 +8,9 @@ use crate::prelude::*;
 use crate::replica::Replica;
 use graph_simulator::{Shape, Tenant, generate, random_edit};
 use nexus_dirsync::directory::ObjectId;
+use nexus_dirsync::reconcile::guard::{Allowance, Limit, Limits};
 use nexus_dirsync::reconcile::world::RegistryEntry;
+use nexus_dirsync::store::Decision;
 use nexus_dirsync::sync::Done;
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -25,6 +27,12 @@ enum Step {
     Admins(u8),
     /// The guard allows so many removals of a unit.
     Limits(Option<u64>),
+    /// The guard looks at access and at products, too: who is left, and how many lose one.
+    Products(u64),
+    /// Somebody answers the oldest plan that waits.
+    Answer(Answer),
+    /// People link a group to a product.
+    Link(u8),
     /// Removed objects may be purged at once, or never.
     Purge(bool),
     /// A group and a person that the registry names are deleted for good.
@@ -35,12 +43,27 @@ enum Step {
     People(u8),
 }
 
+/// What people say about a held plan.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    No,
+    Yes,
+    /// To its first item alone.
+    First,
+    /// To all but that.
+    Rest,
+}
+
 fn steps() -> impl Strategy<Value = Vec<(Step, bool)>> {
     let step = prop_oneof![
         8 => (any::<u64>(), 1..12_u32).prop_map(|(seed, count)| Step::Edits { seed, count }),
         2 => proptest::option::of(0..4_u8).prop_map(Step::Registry),
         1 => (0..4_u8).prop_map(Step::Admins),
         2 => proptest::option::of(0..4_u64).prop_map(Step::Limits),
+        2 => (0..4_u64).prop_map(Step::Products),
+        2 => prop::sample::select(vec![Answer::No, Answer::Yes, Answer::First, Answer::Rest])
+            .prop_map(Step::Answer),
+        1 => any::<u8>().prop_map(Step::Link),
         1 => any::<bool>().prop_map(Step::Purge),
         1 => (0..3_u8).prop_map(Step::End),
         1 => Just(Step::Expire),
@@ -80,8 +103,44 @@ fn entries(choice: u8) -> Vec<RegistryEntry> {
         .collect()
 }
 
-fn take(world: &mut World, step: &Step) {
+async fn answer(world: &World, answer: Answer) {
+    let pending = world.pending().await;
+    let Some(plan) = pending.first() else { return };
+    let items = plan.statuses.values().sum::<u64>();
+    let numbers = 1..=i32::try_from(items).unwrap();
+    let decision = match answer {
+        Answer::No => Decision::Reject("not now".to_owned()),
+        Answer::Yes => Decision::Approve(numbers.collect()),
+        Answer::First => Decision::Approve([1].into()),
+        Answer::Rest => Decision::Approve(numbers.skip(1).collect()),
+    };
+    // What is gone by now is nobody's to approve.
+    world.try_answer(&plan.hash, decision).await.ok();
+}
+
+async fn take(world: &mut World, step: &Step) {
     match step {
+        Step::Answer(how) => answer(world, *how).await,
+        Step::Products(max) => {
+            let all = unlimited();
+            let run = Allowance { max: *max, percent: 100.0 };
+            world.settings.limits = Limits {
+                access: Limit { run, ..all.access },
+                product_percent: 40.0,
+                keep_reachable: true,
+                floor: 1,
+                ..all
+            };
+        }
+        Step::Link(salt) => world.sql(&format!(
+            "INSERT INTO products (name) VALUES ('linked{0}') ON CONFLICT (name) DO NOTHING;
+             INSERT INTO product_aad_groups (product_id, aad_group_id)
+               SELECT p.id, (SELECT min(id) + {salt} % 12 FROM aad_groups) FROM products p
+                WHERE p.name = 'linked{0}' AND EXISTS (SELECT 1 FROM aad_groups
+                      WHERE id = (SELECT min(id) + {salt} % 12 FROM aad_groups))
+               ON CONFLICT DO NOTHING",
+            salt % 3
+        )),
         Step::Edits { seed, count } => {
             let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(*seed);
             world.edit(|tenant| {
@@ -190,11 +249,18 @@ async fn live(everything: bool, history: Vec<(Step, bool)>) {
         let mode = if *full { Full } else { Delta };
         let mut outcomes = Vec::new();
         for (world, replica) in worlds.iter_mut().zip(&mut replicas) {
-            take(world, step);
+            take(world, step).await;
             let Done { report, plan, .. } = world.done(mode).await;
             replica.apply(&plan);
             assert_eq!(*replica, Replica::of(world), "{:?} step {at}", world.store.backend());
+            let counted = world.database.count("dirsync_removals");
             let again = world.done(Delta).await;
+            assert_eq!(
+                (world.database.count("dirsync_removals"), again.report.pending.plans),
+                (counted, report.pending.plans),
+                "{:?} step {at}: what was done or held is neither counted nor asked again",
+                world.store.backend()
+            );
             assert!(
                 again.plan.is_empty(),
                 "{:?} step {at}: {:?}",
@@ -229,6 +295,8 @@ async fn converge(everything: bool, worlds: &mut [World; 2]) {
     let mut decided = Vec::new();
     for world in worlds {
         world.settings.limits = unlimited();
+        // What people said no to is asked again, as if the directory had changed it.
+        world.sql("UPDATE dirsync_plan_items SET status = 'gone' WHERE status = 'rejected'");
         world.run_agreed(Delta).await;
         world.assert_access_is_true();
         if everything {

@@ -5,7 +5,7 @@ use nexus_dirsync::directory::Mode;
 use nexus_dirsync::reconcile::guard::{Allowance, Limit, Limits};
 use nexus_dirsync::reconcile::report::{Outcome, Report};
 use nexus_dirsync::reconcile::world::RegistryEntry;
-use nexus_dirsync::store::{Decider, Decision, StoredPlan, Verdict};
+use nexus_dirsync::store::{Decider, Decision, Error, StoredPlan, Verdict};
 use uuid::Uuid;
 
 use super::company::id;
@@ -39,6 +39,11 @@ impl World {
 
     /// Somebody answers a plan.
     pub async fn answer(&self, hash: &str, decision: Decision) {
+        self.try_answer(hash, decision).await.unwrap();
+    }
+
+    /// The same, where it may be too late for an answer.
+    pub async fn try_answer(&self, hash: &str, decision: Decision) -> Result<usize, Error> {
         let hash = hash.to_owned();
         let decider =
             Decider { by: "root@x".to_owned(), user_id: None, break_glass: Some("a test".into()) };
@@ -46,7 +51,7 @@ impl World {
         let work = move |tx: &mut nexus_dirsync::store::Tx<'_>| {
             tx.decide_plan(&hash, &decider, &decision, now).map(Verdict::Commit)
         };
-        self.store.write(work).await.unwrap();
+        self.store.write(work).await
     }
 
     /// Somebody lets everything through that waits; returns how many plans that were.
