@@ -16,7 +16,9 @@ mod surge;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use demand::{AdminMoves, Demand, ProductLoss, approved_decisions, count, rejected_gifts};
-pub use held::{Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release};
+pub use held::{
+    Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release, Seen,
+};
 pub use limits::{Allowance, Limit, Limits, Trip, Unit, judge};
 
 use self::overtaken::leaves_nobody;

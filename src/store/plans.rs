@@ -26,7 +26,8 @@ use super::types::{Id, Time};
 use super::{Doing, Error, RunInfo, Tx};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::guard::{
-    Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Verdict, weigh_held,
+    Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Seen, Verdict,
+    weigh_held,
 };
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::PendingPlans;
@@ -158,6 +159,7 @@ impl Tx<'_> {
                 answer,
                 cost: item.people(),
                 evidence: item.evidence.as_deref().and_then(Evidence::parse),
+                seen: item.seen.as_deref().and_then(Seen::parse),
                 outlook,
             };
             held.insert(item.item()?, known);

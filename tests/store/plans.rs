@@ -506,3 +506,30 @@ async fn what_was_altered_after_it_was_approved_is_asked_anew() {
         assert_ne!(world.pending().await.remove(0).hash, hash, "{on:?}");
     }
 }
+
+#[tokio::test]
+async fn a_no_is_good_until_the_directory_changes_what_it_was_about() {
+    for on in BOTH {
+        let mut world = crowd(on).await;
+        world.settings.limits = at_most(0);
+        let disabled = |tenant: &mut graph_simulator::Tenant| {
+            tenant.update_user(id("ada"), |user| user.account_enabled = Some(false));
+        };
+        assert_eq!(world.follow(disabled).await.outcome, Outcome::Held, "{on:?}");
+        let hash = world.pending().await.remove(0).hash;
+        world.answer(&hash, Decision::Reject("on leave".into())).await;
+        for mode in [Delta, Full] {
+            assert_eq!(world.run(mode).await.outcome, Outcome::Unchanged, "{on:?}");
+        }
+        assert_eq!(world.findings(), [format!("removals_rejected|{hash}")], "{on:?}");
+
+        let report = world.follow(|tenant| tenant.soft_delete_user(id("ada"))).await;
+        assert_eq!((report.outcome, report.pending.plans), (Outcome::Held, 1), "{on:?}");
+        let asked = world.pending().await.remove(0).hash;
+        assert_eq!(world.findings(), [format!("removals_held|{asked}")], "{on:?}");
+        assert_eq!(world.run(Full).await.pending.plans, 1, "{on:?}: asked once");
+        world.approve_all().await;
+        assert_eq!(world.run(Delta).await.outcome, Outcome::Applied, "{on:?}");
+        assert_eq!(world.who("app").len(), 5, "{on:?}");
+    }
+}

@@ -121,8 +121,8 @@ struct Words<'a>(&'a PlanItem);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PlanItem { cost, evidence, group, group_name, kind, name, number: _, user, user_email } =
-            self.0;
+        let PlanItem { cost, evidence, group, group_name, kind, name, number: _, .. } = self.0;
+        let PlanItem { seen, user, user_email, .. } = self.0;
         let called = |name: &Option<String>, id: &Option<uuid::Uuid>| match (name, id) {
             (Some(name), _) => plain(name),
             (None, Some(id)) => id.to_string(),
@@ -145,6 +145,9 @@ impl fmt::Display for Words<'_> {
             "link_addition" => write!(f, "link of {name} to {group} begins"),
             other => write!(f, "{other}"),
         }?;
+        if let Some(seen) = seen {
+            write!(f, " ({seen})")?;
+        }
         if !cost.is_empty() {
             let cost: Vec<String> = cost
                 .iter()
@@ -170,7 +173,9 @@ impl fmt::Display for Standing<'_> {
             "left_over" => f.write_str("  -> not approved, held anew by the next run"),
             "moved" => f.write_str("  -> held anew by another plan"),
             "gone" => f.write_str("  -> no difference any more"),
-            "changed" => f.write_str("  -> not done, it would have cost more than was approved"),
+            "changed" => f.write_str(
+                "  -> not done, it is not what was answered any more: it would cost more, follows from what is held, or the directory changed",
+            ),
             other => write!(f, "  -> {other}"),
         }
     }

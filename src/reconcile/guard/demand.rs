@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::held::{Answer, Cost, Fate, Held, HeldItem, Release, still_stands};
+use super::held::{Answer, Cost, Fate, Held, HeldItem, Release, Seen, still_stands};
 use super::limits::{Limits, Trip};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::plan::{Item, Plan};
@@ -89,7 +89,7 @@ impl Demand {
     pub fn of(plan: &Plan, world: &World, held: &Held, limits: &Limits) -> Self {
         let mut demand = Self { costs: costs(plan), ..Self::default() };
         for item in plan.taken.union(&plan.withheld) {
-            demand.sort(item, held.get(item), limits);
+            demand.sort(item, held.get(item), limits, world);
         }
         let met = |item: &Item| plan.taken.contains(item) || plan.withheld.contains(item);
         for (item, known) in held.iter().filter(|(item, _)| !met(item)) {
@@ -100,8 +100,14 @@ impl Demand {
         demand
     }
 
-    fn sort(&mut self, item: &Item, known: Option<&HeldItem>, limits: &Limits) {
+    fn sort(&mut self, item: &Item, known: Option<&HeldItem>, limits: &Limits, world: &World) {
+        let changed =
+            |known: &HeldItem| known.seen.is_some() && known.seen != Seen::of(item, world);
         match known.map(|known| (&known.answer, known)) {
+            // A no is good until the directory changes what it was said about.
+            Some((Answer::Rejected, known)) if changed(known) => {
+                self.dropped.insert(item.clone(), Fate::Changed);
+            }
             Some((Answer::Pending | Answer::Rejected, _)) => {
                 self.standing.insert(item.clone());
                 return;

@@ -6,8 +6,45 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::limits::Trip;
-use crate::directory::{Evidence, ObjectId};
+use crate::directory::{Evidence, ObjectId, Tombstone};
 use crate::reconcile::plan::Item;
+use crate::reconcile::report::labels;
+use crate::reconcile::world::{Presence, World};
+
+labels! {
+    /// What was seen of a user or group whose end is held: an answer is about that, and a
+    /// no to a disabled account is none to a deleted one.
+    Seen {
+        /// The account is disabled.
+        Disabled = "disabled",
+        /// In the deleted container, restorable.
+        Deleted = "deleted",
+        /// Gone for good.
+        Gone = "gone",
+    }
+}
+
+impl Seen {
+    /// What `world` shows of the end that `item` is about; nothing of other items.
+    pub fn of(item: &Item, world: &World) -> Option<Self> {
+        let presence = match item {
+            Item::User(id) => {
+                let user = world.users.get(id)?;
+                if user.presence.is_present() && user.facts.enabled == Some(false) {
+                    return Some(Self::Disabled);
+                }
+                user.presence
+            }
+            Item::Group(id) => world.groups.get(id)?.presence,
+            _ => return None,
+        };
+        match presence {
+            Presence::Present => None,
+            Presence::Gone(Tombstone::Soft, _) => Some(Self::Deleted),
+            Presence::Gone(Tombstone::Hard, _) => Some(Self::Gone),
+        }
+    }
+}
 
 /// What an item costs: who loses each product by it, or gains it by a gift. Names, not numbers: an approval is
 /// about these people, and not about as many others.
@@ -55,6 +92,8 @@ pub struct HeldItem {
     pub cost: Cost,
     /// How we knew when it was held.
     pub evidence: Option<Evidence>,
+    /// What was seen when it was held.
+    pub seen: Option<Seen>,
     /// What its plan said would come of it.
     pub outlook: Arc<Outlook>,
 }

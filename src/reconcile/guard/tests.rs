@@ -147,6 +147,7 @@ fn holding(items: impl IntoIterator<Item = Item>, answer: &Answer, cost: &Cost) 
             answer: answer.clone(),
             cost: cost.clone(),
             evidence: None,
+            seen: None,
             outlook: Arc::default(),
         };
         (item, known)

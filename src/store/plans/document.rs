@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::directory::{ObjectId, fold_case};
-use crate::reconcile::guard::{Cost, Losses, NewItem, Outlook, Trip};
+use crate::reconcile::guard::{Cost, Losses, NewItem, Outlook, Seen, Trip};
 use crate::reconcile::plan::Item;
 use crate::reconcile::report::Removals;
 use crate::reconcile::world::{World, preferred_address};
@@ -66,7 +66,7 @@ impl From<Removals> for Counts {
 }
 
 /// One item of a plan. It is its own precondition: as long as it is a difference, the
-/// platform still has what it takes away.
+/// platform still has what it takes away, and the directory shows what was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanItem {
     /// Who would lose each product by it, or gain it by an addition, by object id.
@@ -87,6 +87,9 @@ pub struct PlanItem {
     pub name: Option<String>,
     /// Its number in the plan, from 1.
     pub number: i32,
+    /// What was seen of a user or group that ends, such as `disabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
     /// The user's object id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<Uuid>,
@@ -150,6 +153,7 @@ impl PlanItem {
             kind: kind_of(item).to_owned(),
             name,
             number,
+            seen: Seen::of(item, world).map(|seen| seen.label().to_owned()),
             user: user.map(ObjectId::uuid),
             user_email: user.and_then(email),
         }
