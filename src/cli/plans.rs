@@ -11,8 +11,9 @@ use chrono::Utc;
 
 use super::{ApproveArgs, Context, Exit, PlansCommand, RejectArgs, failed, unusable};
 use crate::directory::Mode;
+use crate::reconcile::plan::Item;
 use crate::reconcile::report::Trigger;
-use crate::store::{self, Decider, Decision, PlanDetail, Store, Verdict};
+use crate::store::{self, Decider, Decision, PlanDetail, PlanItem, Store, Verdict};
 
 pub(super) use show::{Line, Page, plain};
 use show::{json, short, summary_json};
@@ -125,7 +126,9 @@ async fn approve(store: &Store, args: &ApproveArgs) -> Result<Exit, Refusal> {
     let chosen = chosen(args, detail.items.len())?;
     let decider = decider(store, args.by.as_deref(), args.break_glass.as_deref()).await?;
     let all = detail.items.len();
-    let count = decide(store, detail.plan.hash.clone(), decider, Decision::Approve(chosen)).await?;
+    let mode = answering_mode(&detail);
+    let decision = Decision::Approve(chosen);
+    let count = decide(store, detail.plan.hash.clone(), decider, decision, mode).await?;
     println!("{count} of {all} items of plan {} are approved", short(&detail.plan.hash));
     match store.read(|tx| tx.leader_now()).await? {
         Some(leader) => {
@@ -146,7 +149,8 @@ async fn reject(store: &Store, args: &RejectArgs) -> Result<Exit, Refusal> {
     let detail = find(store, &args.hash).await?;
     let decider = decider(store, args.by.as_deref(), args.break_glass.as_deref()).await?;
     let decision = Decision::Reject(args.reason.clone());
-    decide(store, detail.plan.hash.clone(), decider, decision).await?;
+    let mode = answering_mode(&detail);
+    decide(store, detail.plan.hash.clone(), decider, decision, mode).await?;
     println!(
         "plan {} is rejected; nothing of it happens until the directory changes",
         short(&detail.plan.hash)
@@ -154,18 +158,26 @@ async fn reject(store: &Store, args: &RejectArgs) -> Result<Exit, Refusal> {
     Ok(Exit::Done)
 }
 
+/// The run that carries an answer out, or shows that there is one: purges are asked for in
+/// full runs alone.
+fn answering_mode(detail: &PlanDetail) -> Mode {
+    let purges = |(item, _): &(PlanItem, String)| {
+        matches!(item.item(), Ok(Item::UserPurge(_) | Item::GroupPurge(_)))
+    };
+    if detail.items.iter().any(purges) { Mode::Full } else { Mode::Delta }
+}
+
 async fn decide(
     store: &Store,
     hash: String,
     decider: Decider,
     decision: Decision,
+    mode: Mode,
 ) -> Result<usize, Refusal> {
     let now = Utc::now();
     let work = move |tx: &mut store::Tx<'_>| {
         let count = tx.decide_plan(&hash, &decider, &decision, now)?;
-        if matches!(decision, Decision::Approve(_)) {
-            tx.request_run(Mode::Delta, Trigger::Command, &decider.by)?;
-        }
+        tx.request_run(mode, Trigger::Command, &decider.by)?;
         Ok(Verdict::Commit(count))
     };
     Ok(store.write(work).await?)

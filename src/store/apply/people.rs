@@ -300,11 +300,16 @@ impl Writing<'_, '_> {
                 evidence: *evidence,
                 record: self.records.edges.get(&(*group, *user)).copied(),
                 products: (!products.is_empty()).then(|| (key, products.clone())),
-                approval: self.approval(&[if made {
-                    Item::Joining(*group, *user)
+                approval: if made {
+                    self.approval(&[Item::Joining(*group, *user)])
                 } else {
-                    Item::Membership(*group, *user)
-                }]),
+                    self.approval(&[
+                        Item::Membership(*group, *user),
+                        // What a purge takes along.
+                        Item::GroupPurge(*group),
+                        Item::UserPurge(*user),
+                    ])
+                },
             };
             self.audit.add(self.tx, entry)?;
             self.note(Entity::AadGroup, action);
