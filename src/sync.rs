@@ -6,6 +6,7 @@
 mod commit;
 mod observe;
 mod report;
+mod stamp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

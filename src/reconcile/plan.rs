@@ -312,8 +312,9 @@ impl Draft<'_> {
         !self.policy.tell_gifts || self.may(gift())
     }
 
-    /// Whether this person stays of its own accord: an end that is withheld keeps what
-    /// somebody has, and gives nothing that they had not.
+    /// Whether this person stays of its own accord. Somebody who stays because the end is
+    /// withheld keeps what there is, and becomes neither admin nor owner: those are given by
+    /// name or trust, not by a membership that the directory tells.
     fn lasts(&self, user: ObjectId) -> bool {
         !self.plan.withheld.contains(&Item::User(user))
     }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SubsecRound, Utc};
 
 use self::findings::{is_unconfirmed, note_plans, note_reading};
-use super::observe::{Observation, REHEARSING, in_doubt};
+use super::observe::Observation;
+use super::stamp::Stamp;
 use super::{Done, Error, Mandate, Run, Settings, Sync, report};
 use crate::directory::Mode;
 use crate::reconcile::fold::{Moved, fold};
@@ -82,10 +83,7 @@ impl Committing<'_> {
         mandate: &Mandate,
     ) -> Result<RunInfo, store::Error> {
         let request_id = observation.request_id.take();
-        let mut info = self.info(observation.mode, observation.generation, request_id, mandate);
-        if observation.again {
-            info.fingerprint = in_doubt(&info.fingerprint);
-        }
+        let info = self.info(observation.mode, observation.generation, request_id, mandate);
         tx.claim(&info)?;
         if !observation.question.everything {
             tx.few_rows()?;
@@ -173,11 +171,10 @@ impl Committing<'_> {
         let totals = guard::totals_after(totals, &plan);
         tx.record_taken(&verdict.taken, &info)?;
         // Asked in rehearsals alone: every other run is spared the look.
-        if observation.rehearsal.is_some()
-            && (observation.again || is_unconfirmed(&plan, &open) || tx.has_unread_groups()?)
-        {
-            info.fingerprint.push_str(REHEARSING);
-        }
+        let rehearsing = observation.rehearsal.is_some()
+            && (observation.again || is_unconfirmed(&plan, &open) || tx.has_unread_groups()?);
+        let stamp = Stamp { in_doubt: observation.again, rehearsing, ..Stamp::of(self.settings) };
+        info.fingerprint = stamp.to_string();
         tx.move_cursor(&observation.cursor, totals, &info)?;
         self.prune(tx)?;
         if observation.generation == 0 {
@@ -293,7 +290,7 @@ impl Committing<'_> {
             now: self.run.started_at,
             tenant_id: self.settings.tenant_id.clone(),
             endpoint: self.settings.endpoint.clone(),
-            fingerprint: self.settings.fingerprint(),
+            fingerprint: Stamp::of(self.settings).to_string(),
             generation,
             epoch: mandate.epoch,
             request_id,

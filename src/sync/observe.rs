@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
+use super::stamp::Stamp;
 use super::{Error, Mandate, Run, Sync};
 use crate::directory::{Cursor, Mode, Seen, fold_case};
 use crate::graph::{self, GoneSince, ObjectKind, Tally};
@@ -119,47 +120,36 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
 }
 
 /// Nobody has seen yet what the first run over a database does, or the first one with
-/// another scope, other filters or another endpoint: it takes nothing away unasked.
+/// another scope, other filters, another registry or another endpoint: it takes nothing away
+/// unasked.
 fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
-    match &start.cursor {
-        None => Some(Trip::FirstRun),
-        Some(row) => match usable(sync, start).1 {
-            // What could not be read in the first run of a scope was not rehearsed yet.
-            None | Some(CursorReset::InDoubt) => {
-                row.fingerprint.ends_with(REHEARSING).then_some(Trip::ScopeChanged)
-            }
-            Some(_) => Some(Trip::ScopeChanged),
-        },
-    }
+    let Some(row) = &start.cursor else { return Some(Trip::FirstRun) };
+    let stored = Stamp::read(&row.fingerprint);
+    let rehearsed = match usable(sync, start).1 {
+        // What could not be read in the first run of a scope was not rehearsed yet.
+        None | Some(CursorReset::InDoubt) => !stored.rehearsing,
+        Some(_) => false,
+    };
+    let same = stored.registry == Stamp::of(&sync.settings).registry;
+    (!rehearsed || !same).then_some(Trip::ScopeChanged)
 }
 
 /// The stored cursor, if its links are of this endpoint, query and scope; else why not.
 fn usable(sync: &Sync, start: &Start) -> (Option<Cursor>, Option<CursorReset>) {
     let Some(row) = &start.cursor else { return (None, None) };
-    let wanted = sync.settings.fingerprint();
-    let fingerprint = row.fingerprint.strip_suffix(REHEARSING).unwrap_or(&row.fingerprint);
-    let reset = if fingerprint == in_doubt(&wanted) {
+    let (stored, wanted) = (Stamp::read(&row.fingerprint), Stamp::of(&sync.settings));
+    let reset = if stored.in_doubt && stored.links == wanted.links {
         CursorReset::InDoubt
     } else if row.endpoint != sync.settings.endpoint {
         CursorReset::EndpointChanged
-    } else if !row.fingerprint.starts_with(&format!("{};", graph::QUERY_FINGERPRINT)) {
+    } else if !stored.links.starts_with(&format!("{};", graph::QUERY_FINGERPRINT)) {
         CursorReset::QueryChanged
-    } else if fingerprint != wanted {
+    } else if stored.in_doubt || stored.links != wanted.links {
         CursorReset::ScopeChanged
     } else {
         return (Some(row.cursor.clone()), None);
     };
     (None, Some(reset))
-}
-
-/// What is stored beside the fingerprint while the scope was not read whole yet, or not
-/// everything that it leaves out could be asked for.
-pub(super) const REHEARSING: &str = ";rehearsing";
-
-/// What is stored beside links that a run did not believe: no link is usable under it, so
-/// the next run reads everything.
-pub(super) fn in_doubt(fingerprint: &str) -> String {
-    format!("{fingerprint};in doubt")
 }
 
 /// What was read between two tallies.

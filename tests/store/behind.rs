@@ -123,7 +123,7 @@ async fn a_yes_to_the_end_alone_leaves_what_follows_for_another_answer() {
 }
 
 #[tokio::test]
-async fn somebody_whose_end_is_held_gets_nothing_new() {
+async fn somebody_whose_end_is_held_gets_no_role_and_no_product_to_own() {
     for on in BOTH {
         let mut world = World::new(on, company(NESTED)).await;
         world.settings.admin_groups = [ObjectId::new(id("admins"))].into();

@@ -296,8 +296,9 @@ async fn converge(everything: bool, worlds: &mut [World; 2]) {
     for world in worlds {
         world.settings.limits = unlimited();
         // What people said no to is asked again, as if the directory had changed it.
+        let rejected = world.database.count("dirsync_plan_items WHERE status = 'rejected'");
         world.sql("UPDATE dirsync_plan_items SET status = 'gone' WHERE status = 'rejected'");
-        world.run_agreed(Delta).await;
+        world.run_agreed(if rejected > 0 { Full } else { Delta }).await;
         world.assert_access_is_true();
         if everything {
             world.assert_equals_tenant().await;

@@ -2,6 +2,7 @@
 
 use crate::prelude::*;
 use nexus_dirsync::reconcile::guard::Limits;
+use nexus_dirsync::reconcile::world::RegistryEntry;
 use nexus_dirsync::store::{Decider, Decision, Error, Verdict};
 
 const CROWD: Groups<'_> = &[("readers", &["ada", "bob", "cem", "dora", "emil", "fay"])];
@@ -531,5 +532,34 @@ async fn a_no_is_good_until_the_directory_changes_what_it_was_about() {
         world.approve_all().await;
         assert_eq!(world.run(Delta).await.outcome, Outcome::Applied, "{on:?}");
         assert_eq!(world.who("app").len(), 5, "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_over_another_registry_takes_nothing_away_unasked() {
+    for on in BOTH {
+        let mut world = World::new(on, company(CROWD)).await;
+        let app = entry("app", &["readers"], None);
+        world.registry(vec![app.clone()]);
+        world.run(Full).await;
+        world.settings.limits = Limits { rehearse: true, ..unlimited() };
+        leave(&world, &["ada"]);
+        assert_eq!(world.run(Delta).await.outcome, Outcome::Applied, "{on:?}");
+
+        world.registry(vec![app.clone(), entry("tool", &[], None)]);
+        leave(&world, &["bob"]);
+        let report = world.run(Delta).await;
+        assert_eq!((report.outcome, report.withheld.memberships), (Outcome::Held, 1), "{on:?}");
+        assert!(report.reset.is_none(), "{on:?}: it costs no full read");
+        let reasons = world.pending().await.remove(0).header.reasons;
+        assert!(reasons[0].contains("scope, filters or registry"), "{on:?}: {reasons:?}");
+
+        // Said in other words, or in another order, it is the same registry.
+        let other = RegistryEntry { description: "Other words".to_owned(), ..app };
+        world.registry(vec![entry("tool", &[], None), other]);
+        leave(&world, &["cem"]);
+        let report = world.run(Delta).await;
+        assert_eq!(report.changes.values().sum::<u64>(), 2, "{on:?}: {:?}", report.changes);
+        assert_eq!(world.who("app").len(), 4, "{on:?}");
     }
 }

@@ -88,7 +88,7 @@ pub struct Limits {
     /// Whether a product that would lose everybody, or its last admin, is always held.
     pub keep_reachable: bool,
     /// Whether what nobody has seen yet is always held: the first run over existing rows,
-    /// the first one with another scope or other filters, and what the registry gives up.
+    /// the first one with another scope, filters or registry, and what the registry gives up.
     pub rehearse: bool,
 }
 
@@ -172,7 +172,7 @@ pub enum Trip {
     Registry,
     /// The first run over rows that others made takes nothing away unasked.
     FirstRun,
-    /// Neither does the first run after a change of scope or filters.
+    /// Neither does the first run after a change of scope, filters or registry.
     ScopeChanged,
     /// Something that a person must always be asked.
     Decision,
@@ -222,7 +222,7 @@ impl fmt::Display for Trip {
                 f.write_str("the first run over existing rows takes nothing away unasked")
             }
             Self::ScopeChanged => f.write_str(
-                "the first run after a change of scope or filters takes nothing away unasked",
+                "the first run after a change of scope, filters or registry takes nothing away unasked",
             ),
             Self::Decision => f.write_str("only a person can tell whether this is meant"),
             Self::Changed { plan } => {

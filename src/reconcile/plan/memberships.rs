@@ -27,14 +27,9 @@ pub(super) fn decide(
         let has_row = users.row(*user).is_some();
         let wanted = |group| has_row && all.contains(group) && !groups.is_purged(*group);
         let given = closure.given(*user, &all);
-        let lasts = draft.lasts(*user);
         for group in stored.union(&all) {
             let made = match (stored.contains(group), wanted(group)) {
-                (false, true)
-                    if lasts && given.contains(group) && may_join(draft, *group, *user) =>
-                {
-                    true
-                }
+                (false, true) if given.contains(group) && may_join(draft, *group, *user) => true,
                 (true, false) if may_leave(draft, (*group, *user), &all, (groups, users)) => false,
                 _ => continue,
             };
