@@ -1,6 +1,7 @@
 //! Held plans on a real database: stored once, answered once, carried out as approved.
 
 use crate::prelude::*;
+use nexus_dirsync::directory::ObjectId;
 use nexus_dirsync::reconcile::guard::Limits;
 use nexus_dirsync::reconcile::world::RegistryEntry;
 use nexus_dirsync::store::{Decider, Decision, Error, Verdict};
@@ -561,5 +562,22 @@ async fn a_run_over_another_registry_takes_nothing_away_unasked() {
         let report = world.run(Delta).await;
         assert_eq!(report.changes.values().sum::<u64>(), 2, "{on:?}: {:?}", report.changes);
         assert_eq!(world.who("app").len(), 4, "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_ends_in_the_directory_has_no_word_though_the_end_is_held() {
+    for on in BOTH {
+        let mut world = World::new(on, company(&[("admins", &["ada", "bob"])])).await;
+        world.settings.admin_groups = [ObjectId::new(id("admins"))].into();
+        world.run(Full).await;
+        world.settings.limits = at_most(0);
+        let admin = |name: &'static str| world.store.read(move |tx| tx.live_admin(&address(name)));
+        assert!(admin("ada").await.unwrap().is_some(), "{on:?}");
+        let report = world.follow(|tenant| tenant.soft_delete_user(id("ada"))).await;
+        assert_eq!(report.outcome, Outcome::Held, "{on:?}");
+        assert!(world.user("ada").contains("admin|live"), "{on:?}: {}", world.user("ada"));
+        assert!(admin("ada").await.unwrap().is_none(), "{on:?}");
+        assert!(admin("bob").await.unwrap().is_some(), "{on:?}");
     }
 }

@@ -112,11 +112,22 @@ impl Tx<'_> {
     }
 
     fn live_admins(&mut self, email: Option<&str>) -> Result<Vec<(i32, String)>, Error> {
-        use crate::store::schema::dirsync_user_identities as identities;
+        use crate::store::schema::{
+            dirsync_observed_users as observed, dirsync_user_identities as identities,
+        };
+        // Somebody whose own end is held is no longer one whose word counts.
+        let seen = observed::object_id.is_null().or(observed::presence
+            .eq("present")
+            .and(observed::enabled.is_null().or(observed::enabled.eq(true))));
         let mut query = users::table
             .left_join(identities::table.on(identities::user_id.eq(users::id)))
+            .left_join(
+                observed::table
+                    .on(observed::object_id.nullable().eq(identities::object_id.nullable())),
+            )
             .filter(users::role.eq(Label::of("admin")))
             .filter(identities::state.is_null().or(identities::state.eq("live")))
+            .filter(seen)
             .select((users::id, users::email))
             .limit(2)
             .into_boxed();
