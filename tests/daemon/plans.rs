@@ -1,6 +1,7 @@
 //! Held plans as people meet them: the commands, beside a daemon and without one.
 
 use graph_simulator::Group;
+use nexus_dirsync::daemon::Status;
 use rustix::process::Signal;
 
 use crate::stage::{Stage, small, until};
@@ -151,5 +152,52 @@ async fn a_hold_clears_by_itself_in_the_status() {
     until("the hold to clear", async || (daemon.status().await.pending.plans == 0).then_some(()))
         .await;
     assert_eq!(stage.tell(&["plans", "list"]).await.code, 0);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_rejection_shows_without_waiting_for_the_schedule() {
+    for on in BOTH {
+        let stage = emptied(on).await;
+        let daemon = stage.start().await;
+        daemon.until_status("a plan waits", |status| status.pending.plans == 1).await;
+        let admin = make_admin(&stage);
+        let hash = waiting(&stage).await;
+        stage.ask(&["plans", "reject", &hash, "--by", &admin, "--reason", "a mistake"]).await;
+        let over = |status: &Status| status.pending.plans == 0 && status.withheld.memberships == 0;
+        daemon.until_status("nothing waits", over).await;
+        assert_eq!(daemon.metric("dirsync_plan_pending").await, 0, "{on:?}");
+        daemon.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_yes_to_a_purge_is_carried_out_by_a_full_run() {
+    let stage = Stage::new(On::Sqlite, small(57)).await;
+    stage.set("removal.retention", "1s");
+    stage.ask(&["migrate"]).await;
+    stage.ask(&["sync", "--full"]).await;
+    stage.world.simulator.edit(|tenant| {
+        let somebody = tenant.users().next().expect("somebody").id();
+        tenant.purge_user(somebody);
+    });
+    stage.ask(&["sync"]).await;
+    stage.set_raw("guard.users_max", "0");
+    until("the purge is held", async || {
+        let held = stage.tell(&["sync", "--full"]).await.code == 3;
+        held.then_some(())
+    })
+    .await;
+    let users = stage.world.database.count("users");
+    let admin = make_admin(&stage);
+    let daemon = stage.start().await;
+    daemon.until_status("it is ready for answers", |status| status.leader).await;
+    let hash = waiting(&stage).await;
+    stage.ask(&["plans", "approve", &hash, "--by", &admin]).await;
+    let carried_out = |status: &Status| {
+        status.last.get("full").is_some_and(|run| run.changes.contains_key("user.delete"))
+    };
+    daemon.until_status("the purge is carried out", carried_out).await;
+    assert_eq!(stage.world.database.count("users"), users, "one less, and the admin");
     daemon.stop().await;
 }
