@@ -212,6 +212,19 @@ pub struct RegistryWorld {
     pub candidates: BTreeMap<String, BTreeSet<ObjectId>>,
     /// Stored live members who are no guests, by the owner keys asked for.
     pub owners: BTreeMap<String, BTreeSet<ObjectId>>,
+    /// Who else has the name of an owner, by key. Empty where everybody is in scope: there
+    /// rows tell.
+    pub namesakes: BTreeMap<String, Namesakes>,
+}
+
+/// Live members of the directory, guests aside, who have the name of an owner; with a row or
+/// without.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namesakes {
+    /// Whether these are all: otherwise they are those whom the run met.
+    pub all: bool,
+    /// Who.
+    pub ids: BTreeSet<ObjectId>,
 }
 
 /// Everything a plan is made from. See the module's promise.

@@ -80,6 +80,8 @@ pub struct Start {
     pub invalid_links: BTreeMap<String, bool>,
     /// Registry group names, folded, and the group each is bound to.
     pub group_bindings: BTreeMap<String, ObjectId>,
+    /// Keys of owners' names, and the person each is bound to.
+    pub owner_bindings: BTreeMap<String, ObjectId>,
     /// Groups whose members were never read, or not at the last attempt.
     pub unread_groups: BTreeSet<ObjectId>,
     /// Registry group names, folded, that were asked for and mean none or several.
@@ -100,6 +102,7 @@ impl Tx<'_> {
             linked_groups,
             invalid_links,
             group_bindings: self.bindings("group")?,
+            owner_bindings: self.bindings("owner")?,
             unread_groups: self.unread_groups()?,
             unresolved_names: self.unresolved_names()?,
             approved_names: self.approved_names()?,

@@ -105,7 +105,7 @@ impl Tx<'_> {
     }
 
     /// Live members of the tenant who are no guests, by the keys of their names.
-    pub(super) fn owners(
+    pub fn owners(
         &mut self,
         keys: &BTreeSet<String>,
     ) -> Result<BTreeMap<String, BTreeSet<ObjectId>>, Error> {

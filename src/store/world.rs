@@ -25,7 +25,7 @@ use crate::directory::{MemberKind, ObjectId, fold_case};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    HandMade, Purge, PurgesAsked, RegistryEntry, State, UserRow, World, claims,
+    HandMade, Namesakes, Purge, PurgesAsked, RegistryEntry, State, UserRow, World, claims,
 };
 
 /// What a run wants decided.
@@ -37,8 +37,11 @@ pub struct Question {
     pub registry: Option<Vec<RegistryEntry>>,
     /// Groups that have the asked registry names, by folded name.
     pub candidates: BTreeMap<String, BTreeSet<ObjectId>>,
+    /// Who has the names of owners, by key; empty where rows tell.
+    pub namesakes: BTreeMap<String, Namesakes>,
     /// Users to decide upon though nothing about them moved: they have the address of a
-    /// row made by hand that somebody else has come to have as well.
+    /// row made by hand that somebody else has come to have as well, or alone the name of
+    /// an owner.
     pub matched: BTreeSet<ObjectId>,
     /// Users that may be purged, because Graph has just confirmed that they are gone.
     pub purge_users: BTreeMap<ObjectId, Grave>,

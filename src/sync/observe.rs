@@ -174,6 +174,7 @@ async fn question(
         everything: mode == Mode::Full,
         registry: sync.settings.registry.as_deref().cloned(),
         candidates: std::mem::take(&mut reader.candidates),
+        namesakes: std::mem::take(&mut reader.namesakes),
         matched: std::mem::take(&mut reader.matched),
         admin_groups: sync.settings.admin_groups.clone(),
         ..Question::default()

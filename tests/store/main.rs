@@ -20,6 +20,7 @@ mod lead;
 mod linked;
 mod model;
 mod overtaken;
+mod owners;
 mod people;
 mod plans;
 mod proof;

@@ -4,6 +4,8 @@
 //! followed to another object. Only what the registry made does it take away again;
 //! what existed before stays people's.
 
+mod owners;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::groups::Groups;
@@ -12,6 +14,8 @@ use super::{Binding, Change, Draft, Item, LinkChange};
 use crate::directory::{ObjectId, fold_case, person_key};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{ProductRole, ProductRow, RegistryEntry, State, UserRow, World};
+
+pub(super) use owners::single_bearers;
 
 const GROUP_FINDINGS: &[FindingKind] = &[
     FindingKind::RegistryGroupUnresolved,
@@ -175,32 +179,10 @@ fn bind_owners(
     }
     let mut bound = BTreeMap::new();
     for (key, name) in names {
-        draft.evaluate(OWNER_FINDINGS, &name);
         let none = BTreeSet::new();
-        let candidates = people.get(&key).unwrap_or(&none);
-        match (draft.world.registry.owner_bindings.get(&key), candidates.len()) {
-            (Some(id), _) => {
-                if current(draft, users, *id).is_none() {
-                    let why = format!(
-                        "bound to {id}, who is purged; name somebody else, or leave the name out for one run to have it resolved anew"
-                    );
-                    draft.raise(FindingKind::RegistryOwnerUnresolved, &name, why);
-                }
-                bound.insert(key, *id);
-            }
-            (None, 1) => {
-                let id = *candidates.first().expect("one candidate");
-                bound.insert(key.clone(), id);
-                draft.plan.bindings.push(Binding { owner: true, name: key, object: Some(id) });
-            }
-            (None, 0) => {
-                let why = "no live person in scope has this name; the owner gets no membership";
-                draft.raise(FindingKind::RegistryOwnerUnresolved, &name, why);
-            }
-            (None, n) => {
-                let why = format!("{n} live people have this name; the owner gets no membership");
-                draft.raise(FindingKind::RegistryOwnerAmbiguous, &name, why);
-            }
+        let people = people.get(&key).unwrap_or(&none);
+        if let Some(id) = owners::meant(draft, users, (&key, name), people) {
+            bound.insert(key, id);
         }
     }
     bound

@@ -10,6 +10,7 @@ use super::addresses::{self, Address, Claim, Standing};
 use super::admins;
 use super::closure::Closure;
 use super::groups::Groups;
+use super::registry::single_bearers;
 use super::{Change, Draft, Item};
 use crate::directory::{Evidence, ObjectId, fold_case};
 use crate::reconcile::report::FindingKind;
@@ -105,6 +106,7 @@ pub(super) fn decide<'w>(
     let mut candidates: BTreeMap<ObjectId, Candidate<'_>> = BTreeMap::new();
     let mut by_hand = ByHand::new(&world.hand_made);
     let mut left: Vec<(ObjectId, &ObservedUser)> = Vec::new();
+    let owners = single_bearers(world);
     for id in &world.affected_users {
         let before = world.identities.get(id);
         after.insert(*id, before.map(Cow::Borrowed));
@@ -124,7 +126,7 @@ pub(super) fn decide<'w>(
         effective += above.len();
         let becomes_admin =
             closure.given(*id, &above).iter().filter(named).any(|g| groups.lasts(*g));
-        let is_member = !draft.policy.members_only || !above.is_empty();
+        let is_member = !draft.policy.members_only || !above.is_empty() || owners.contains(id);
         if has_left(seen) && by_hand.row_of(seen) == Some(Weight::Counts) {
             left.push((*id, seen));
         }

@@ -32,6 +32,7 @@ impl Tx<'_> {
             owner_bindings: self.bindings("owner")?,
             candidates: question.candidates.clone(),
             owners: self.owners(&keys)?,
+            namesakes: question.namesakes.clone(),
         })
     }
 

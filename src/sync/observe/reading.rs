@@ -4,6 +4,7 @@ mod absent;
 mod by_hand;
 mod doubt;
 mod names;
+mod owners;
 mod scope;
 mod twice;
 
@@ -13,11 +14,11 @@ use chrono::{DateTime, Utc};
 
 use super::{ALL, is_present, registry_names};
 use crate::directory::proof::Grave;
-use crate::directory::{Cursor, MemberKind, Members, Mode, ObjectId, Seen};
+use crate::directory::{Cursor, MemberKind, Members, Mode, ObjectId, Seen, UserFacts};
 use crate::graph::{self, Detail, Lookup};
 use crate::reconcile::fold::Part;
 use crate::reconcile::report::{CursorReset, FindingKind};
-use crate::reconcile::world::{ObservedGroup, Presence};
+use crate::reconcile::world::{Namesakes, ObservedGroup, Presence};
 use crate::store::{Start, Which};
 use crate::sync::{Error, Sync};
 use scope::joined;
@@ -33,8 +34,12 @@ pub(super) struct Reader<'s> {
     pub(super) admitted_users: BTreeSet<ObjectId>,
     pub(super) admitted_groups: BTreeSet<ObjectId>,
     pub(super) candidates: BTreeMap<String, BTreeSet<ObjectId>>,
-    /// Users not met that have the address of a row made by hand.
+    /// Users not met that have the address of a row made by hand, or alone an owner's name.
     pub(super) matched: BTreeSet<ObjectId>,
+    /// Who has the names of owners, by key; empty where everybody is in scope.
+    pub(super) namesakes: BTreeMap<String, Namesakes>,
+    /// Whoever bears such a name in the list of all users, where a name waited for it.
+    bearers: Option<BTreeMap<ObjectId, UserFacts>>,
     pub(super) notes: BTreeMap<(FindingKind, String), Option<String>>,
     /// What is stored of the objects met so far.
     stored_users: BTreeMap<ObjectId, Presence>,
@@ -83,6 +88,8 @@ impl<'s> Reader<'s> {
             admitted_groups: BTreeSet::new(),
             candidates: BTreeMap::new(),
             matched: BTreeSet::new(),
+            namesakes: BTreeMap::new(),
+            bearers: None,
             notes: BTreeMap::new(),
             stored_users: BTreeMap::new(),
             stored_groups: BTreeMap::new(),
@@ -207,8 +214,9 @@ impl<'s> Reader<'s> {
     /// The lists of a full read, side by side, and whoever they do not show, by id.
     async fn lists(&mut self) -> Result<(), Error> {
         let Sync { directory, settings, .. } = self.sync;
+        let names_wait = self.owners_wait_for_a_list();
         let users = async {
-            if !settings.all_users {
+            if !settings.all_users && !names_wait {
                 return Ok(None);
             }
             Ok::<_, graph::Error>(Some(directory.list_users().await?.into_inner()))
@@ -230,6 +238,7 @@ impl<'s> Reader<'s> {
         };
         let (users, (groups, members), (deleted_users, deleted_groups)) =
             tokio::try_join!(users, groups, deleted)?;
+        let users = if settings.all_users { users } else { self.keep_bearers(users) };
         let listed = [
             (Stream::Users, users.as_ref().map(BTreeMap::len)),
             (Stream::Groups, groups.as_ref().map(BTreeMap::len)),

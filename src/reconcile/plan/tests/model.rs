@@ -11,8 +11,8 @@ use crate::reconcile::guard::held_objects;
 use crate::reconcile::plan::{Change, Consent, Item, Plan, plan};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    GroupRow, HandMade, Policy, ProductRole, ProductRow, Purge, PurgesAsked, RegistryWorld, State,
-    UserRow, World, claims,
+    GroupRow, HandMade, Namesakes, ObservedUser, Policy, ProductRole, ProductRow, Purge,
+    PurgesAsked, RegistryEntry, RegistryWorld, State, UserRow, World, claims,
 };
 
 /// What a run decides upon: everything, or what moved and what depends on it.
@@ -194,6 +194,8 @@ impl Platform {
             users.extend(self.below(top));
         }
         users.extend(self.losing_to_the_registry());
+        let single = self.registry_world().namesakes.into_values();
+        users.extend(single.filter(|sakes| sakes.ids.len() == 1).flat_map(|sakes| sakes.ids));
         self.with_waiting(users)
     }
 
@@ -284,7 +286,27 @@ impl Platform {
             });
             registry.owners.insert(person_key(owner), called.map(|(id, _)| *id).collect());
         }
+        if self.policy.members_only && self.asks {
+            registry.namesakes = self.namesakes(wanted);
+        }
         registry
+    }
+
+    /// What a list of all users says of the names of owners.
+    fn namesakes(&self, wanted: &[RegistryEntry]) -> BTreeMap<String, Namesakes> {
+        let bears = |user: &ObservedUser, owner: &str| {
+            let name = user.facts.display_name.as_deref().map(person_key);
+            user.presence.is_present()
+                && user.facts.enabled == Some(true)
+                && !user.facts.guest
+                && name.as_deref() == Some(owner)
+        };
+        let owners = wanted.iter().filter_map(|entry| entry.owner.as_deref()).map(person_key);
+        let bearers = |owner: &str| {
+            let bearers = self.observed.users.iter().filter(|(_, user)| bears(user, owner));
+            Namesakes { all: true, ids: bearers.map(|(id, _)| *id).collect() }
+        };
+        owners.map(|owner| (owner.clone(), bearers(&owner))).collect()
     }
 
     fn edge_evidence(&self) -> BTreeMap<(ObjectId, ObjectId), crate::directory::Evidence> {

@@ -135,7 +135,7 @@ fn a_name_that_means_none_or_two_is_a_finding() {
         + product p
         ? registry_group_unresolved \"GRP-X\": no group of the tenant has this name…
         ? registry_group_ambiguous \"GRP\": 2 groups of the tenant have this name…
-        ? registry_owner_unresolved \"Nobody\": no live person in scope has this name…
+        ? registry_owner_unresolved \"Nobody\": no live person has this name…
         full
         group A name=other
         group C name=GRP-X =
@@ -237,7 +237,7 @@ fn a_name_is_bound_once() {
         * registry_group_taken \"GRP-A\"
         "
     ));
-    // A person renamed stays the owner; a namesake is nobody's business.
+    // A person renamed stays the owner; a namesake is told, and changes nothing.
     check(&format!(
         "{OWNED}
         user ada name=Else
@@ -245,6 +245,11 @@ fn a_name_is_bound_once() {
         delta
         ~ user ada@x (Ada Ünal -> Else)
         + user bob@x (Ada Ünal)
+        ? registry_owner_ambiguous \"ada unal\": bound to {{ada}}, who stays the owner, but 1 other…
+        user bob
+        delta
+        ~ user bob@x (Ada Ünal -> bob)
+        * registry_owner_ambiguous \"ada unal\"
         "
     ));
 }
@@ -281,6 +286,46 @@ fn an_owner_is_one_live_member() {
         + owner p  bob@x
         @ owner \"ada\" is bob@x
         * registry_owner_ambiguous \"Ada\"
+        ",
+    );
+    // In a scope of members whoever is the only one comes in; whoever is not, does not.
+    check(
+        "
+        policy members
+        user ada name=Ada
+        user bob name=Bob
+        user bert name=Bób
+        registry p owner=Ada
+        registry q owner=bob
+        full
+        + user ada@x (Ada)
+        + product p
+        + product q
+        + owner p  ada@x
+        @ owner \"ada\" is ada@x
+        ? registry_owner_ambiguous \"bob\": 2 live people have this name ({bert}, {bob})…
+        user bert
+        delta
+        + user bob@x (Bob)
+        + owner q  bob@x
+        @ owner \"bob\" is bob@x
+        * registry_owner_ambiguous \"bob\"
+        ",
+    );
+    // Where the directory was not listed, nobody is bound.
+    check(
+        "
+        policy members
+        unasked
+        user ada name=Ada
+        group A = ada
+        link p A
+        registry p owner=Ada
+        full
+        + group A
+        + user ada@x (Ada)
+        + member A  ada@x  gains p
+        ? registry_owner_unresolved \"Ada\": the list of users could not be believed…
         ",
     );
     // Disabled, an owner keeps the membership (it gives nothing) but gets no other.

@@ -105,7 +105,8 @@ impl Reader<'_> {
         entering.extend(children);
         self.read_groups(entering).await?;
         self.read_users().await?;
-        self.match_rows_made_by_hand().await
+        self.match_rows_made_by_hand().await?;
+        self.tell_namesakes().await
     }
 
     fn in_scope(&self, group: ObjectId) -> bool {
