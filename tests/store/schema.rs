@@ -118,6 +118,24 @@ async fn sqlite_has_the_model_with_checked_text() {
 }
 
 #[tokio::test]
+async fn checks_of_json_let_null_pass_whatever_sqlite_writes() {
+    let (database, _store) = migrated(On::Sqlite).await;
+    let lines = database.lines("replace(sql, char(10), char(9))", "sqlite_master");
+    let checks: Vec<&str> = lines
+        .iter()
+        .flat_map(|sql| sql.split('\t'))
+        .filter(|line| line.contains("json_valid("))
+        .collect();
+    assert!(checks.len() >= 4, "{checks:?}");
+    for check in checks {
+        let (_, rest) = check.split_once("json_valid(").unwrap();
+        let (column, _) = rest.split_once(')').unwrap();
+        let by_itself = format!("CHECK ({column} IS NULL OR json_valid({column}))");
+        assert!(check.contains(&by_itself) || check.contains("NOT NULL"), "{check}");
+    }
+}
+
+#[tokio::test]
 async fn every_migration_goes_up_and_down_and_keeps_the_clients_rows() {
     for on in BOTH {
         let (database, store) = migrated(on).await;

@@ -2,6 +2,8 @@
 -- checked text, jsonb as checked text, times as ISO 8601 text in UTC.
 --
 -- AUTOINCREMENT everywhere: an id that the audit names is never given out again.
+-- json_valid(NULL) is 0 up to SQLite 3.40, which other services may well link: a check
+-- by it must let NULL pass by itself.
 
 CREATE TABLE IF NOT EXISTS products (
   id          INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
@@ -17,7 +19,7 @@ CREATE TABLE IF NOT EXISTS resources (
   type       TEXT NOT NULL CHECK (type IN ('application', 'agent', 'mcp_server', 'database', 'storage')),
   product_id INTEGER NOT NULL REFERENCES products (id),
   status     TEXT NOT NULL CHECK (status IN ('active', 'inactive', 'provisioning')),
-  config     TEXT CHECK (json_valid(config)),
+  config     TEXT CHECK (config IS NULL OR json_valid(config)),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
@@ -80,9 +82,9 @@ CREATE TABLE IF NOT EXISTS audit_logs (
   entity_id     INTEGER NOT NULL,
   action        TEXT NOT NULL CHECK (action IN ('create', 'update', 'delete', 'deploy', 'undeploy', 'link',
                   'unlink', 'status_change')),
-  before        TEXT CHECK (json_valid(before)),
-  after         TEXT CHECK (json_valid(after)),
-  metadata      TEXT CHECK (json_valid(metadata)),
+  before        TEXT CHECK (before IS NULL OR json_valid(before)),
+  after         TEXT CHECK (after IS NULL OR json_valid(after)),
+  metadata      TEXT CHECK (metadata IS NULL OR json_valid(metadata)),
   created_at    TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
 
