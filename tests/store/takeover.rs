@@ -110,6 +110,42 @@ async fn ids_given_by_hand_beyond_the_sequence_are_passed_by() {
 }
 
 #[tokio::test]
+async fn a_type_of_the_models_name_with_other_labels_is_refused_and_nothing_is_made() {
+    for (made, told) in [
+        (
+            "CREATE TYPE resource_type AS ENUM ('lamp', 'agent')",
+            "type resource_type exists but is not that of the data model (it has lamp, agent; it lacks application, mcp_server, database, storage)",
+        ),
+        (
+            "CREATE TYPE audit_action AS ENUM ()",
+            "type audit_action exists but is not that of the data model (it has no labels; it lacks create, update,",
+        ),
+        (
+            "CREATE DOMAIN user_role AS text",
+            "type user_role exists but is not that of the data model (it is no enum;",
+        ),
+    ] {
+        let database = Database::new(On::Postgres);
+        database.sql(made);
+        let refused = database.store().migrate().await.unwrap_err();
+        assert!(matches!(refused, Error::Schema(_)), "{made}: {refused}");
+        let refused = refused.to_string();
+        for part in [told, "ALTER TYPE"] {
+            assert!(refused.contains(part), "{made}: {part} in {refused}");
+        }
+        assert_eq!(database.dump().len(), 0, "{made}: nothing is made");
+    }
+    // More labels than the model's do no harm, nor does a type that no table of ours uses.
+    let database = Database::new(On::Postgres);
+    database.sql(
+        "CREATE TYPE product_role AS ENUM ('lead', 'admin', 'member');
+         CREATE TYPE environment_type AS ENUM ('moon');
+         CREATE TABLE environments (id integer PRIMARY KEY, name text, type environment_type, created_at timestamp)",
+    );
+    database.store().migrate().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_table_that_is_not_the_model_is_refused_by_name_and_nothing_is_made() {
     let foreign = [
         ("users", "CREATE TABLE users (id integer PRIMARY KEY, login varchar NOT NULL)"),

@@ -3,6 +3,8 @@
 //! Asked before the first migration touches them. Names must be the model's; types
 //! must be such that the daemon can read and write them, whatever an enum is called.
 
+mod enums;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
@@ -146,6 +148,9 @@ pub(super) fn check(conn: &mut Conn) -> Result<(), Error> {
         }
         if !columns.is_empty() && READ_WHOLE.contains(table) {
             require_values(conn, table, needs)?;
+        }
+        if columns.is_empty() && matches!(conn, Conn::Postgres(_)) {
+            enums::check(conn, table)?;
         }
     }
     Ok(())
