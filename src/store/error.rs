@@ -85,6 +85,11 @@ pub enum Error {
         "taking this migration back would forget what is the daemon's: {0}; nothing was changed. Afterwards all of it would count as people's: never corrected, never taken away, and whoever is an admin or a product member waits for a decision. Make a backup that can be restored; then `migrate --revert --forget` does it"
     )]
     Forgetting(Belongings),
+    /// There is no migration that could be taken back.
+    #[error(
+        "there is nothing to take back: no migration of this program is applied to the database; see that database.url names the one that is meant"
+    )]
+    NothingApplied,
     /// A migration failed.
     #[error("migrating the schema failed; nothing was changed")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -144,7 +149,7 @@ impl Error {
             Self::Tenant { .. } => "tenant_mismatch",
             Self::Schema(_) => "schema",
             Self::Forgetting(_) => "forgetting",
-            Self::Migration(_) => "migration",
+            Self::NothingApplied | Self::Migration(_) => "migration",
             Self::Query { .. } => "database_query",
             Self::Ambiguous(_) => "plan_ambiguous",
             Self::Decided(_) => "plan_decided",

@@ -103,7 +103,8 @@ const OWN_TABLES: &str = "dirsync0002";
 pub(super) fn revert(conn: &mut Conn, memory: Memory) -> Result<String, Error> {
     alone(conn, |conn| {
         let newest = applied(conn)?.into_iter().rfind(|v| v.starts_with(PREFIX));
-        if newest.as_deref() == Some(OWN_TABLES) {
+        let newest = newest.ok_or(Error::NothingApplied)?;
+        if newest == OWN_TABLES {
             let belongings = Belongings::count(conn)?;
             match memory {
                 _ if belongings == Belongings::default() => {}

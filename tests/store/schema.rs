@@ -193,6 +193,8 @@ async fn every_migration_goes_up_and_down_and_keeps_the_clients_rows() {
         for version in known().iter().rev() {
             assert_eq!(store.revert().await.unwrap(), *version, "{on:?}");
         }
+        let nothing = store.revert().await.unwrap_err();
+        assert!(nothing.to_string().contains("nothing to take back"), "{on:?}: {nothing}");
         let left: Vec<_> = database.dump().into_keys().collect();
         assert_eq!(left, ["__diesel_schema_migrations"], "{on:?}: nothing is left");
         assert_eq!(store.migrate().await.unwrap(), known(), "{on:?}");
