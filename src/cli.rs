@@ -17,6 +17,7 @@ mod exit;
 mod local;
 mod memory;
 pub mod migrate;
+mod once;
 pub mod plans;
 pub mod registry;
 pub mod resync;

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::once::once;
 use super::plans::plain;
 use super::{Context, Exit, RegistryCommand, failed, unready, unusable};
-use crate::chain::Chain;
 use crate::config::{Config, Sources};
+use crate::daemon::{Requests, Shutdown, Signals};
 use crate::directory::Mode;
 use crate::reconcile::plan::{Item, Plan, lines};
 use crate::reconcile::report::{FindingKind, Trigger};
 use crate::registry::{self, Registry};
 use crate::service;
-use crate::sync::{Done, Error, Sync};
+use crate::sync::{Done, Sync};
 
 /// Checks. With a whole configuration the names are resolved against the directory and
 /// the changes shown, without writing any.
@@ -80,20 +81,20 @@ fn tell_file(path: &Path, registry: &Registry) {
 
 /// A dry run with this registry: the same reading, the same plan, nothing written.
 async fn compare(config: &Config, registry: Registry) -> Result<Done, Exit> {
+    let signals = Signals::catch().map_err(|error| failed(&error))?;
     let mut settings = service::sync_settings(config).map_err(|error| unusable(&error))?;
     settings.registry = Some(Arc::new(registry.entries));
     let store = service::store(&config.database).map_err(|error| unusable(&error))?;
     store.ready().await.map_err(|error| unready(&error))?;
     let directory = service::directory(config, Arc::new(())).map_err(|error| unusable(&error))?;
     let sync = Sync::new(store, directory, settings);
+    let (stopper, stop) = Shutdown::channel();
+    tokio::spawn(signals.pass_on(Requests::default(), stopper, stop.clone()));
+    let stop = stop.within(config.schedule.run_timeout);
     let run = Sync::begin(Mode::Delta, Trigger::Command);
-    let dry = async {
-        let observation = sync.observe(run).await?;
-        sync.commit(run, observation, true).await
-    };
-    dry.await.map_err(|error: Error| {
-        eprintln!("the file is good, but it could not be compared: {}", Chain(&error));
-        failed(&error)
+    once(&sync, run, true, &stop).await.map_err(|setback| {
+        eprintln!("the file is good, but it could not be compared: {}", setback.reason());
+        if setback.is_lasting() { Exit::Usage } else { Exit::Failed }
     })
 }
 

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::once::{Setback, once};
 use super::plans::{Line, Page, plain};
 use super::{Context, Exit, SyncArgs, failed, unusable};
 use crate::daemon::{Requests, Shutdown, Signals, Stopped};
 use crate::directory::Mode;
+use crate::graph::Tally;
 use crate::reconcile::plan::lines;
-use crate::reconcile::report::{Outcome, Report, Trigger};
+use crate::reconcile::report::{Failure, Outcome, Report, Trigger};
 use crate::service;
-use crate::sync::{ATTEMPTS_MAX, Done, Error, Run, Sync, changes_by_word};
+use crate::sync::{Done, Run, Sync, changes_by_word};
 use crate::telemetry::Telemetry;
 
 /// Runs once. A dry run executes the whole transaction, so that constraints are really
@@ -43,50 +45,32 @@ pub async fn run(context: &Context, args: &SyncArgs) -> Exit {
     tokio::spawn(signals.pass_on(Requests::default(), stopper, stop.clone()));
     let mode = if args.full { Mode::Full } else { Mode::Delta };
     let (run, before) = (Sync::begin(mode, Trigger::Command), sync.tally());
-    match work(&sync, run, args.dry_run, &stop).await {
-        Ok(Ok(done)) => tell(&sync, &done, args.dry_run).await,
-        Ok(Err(error)) => {
+    let stop = stop.within(config.schedule.run_timeout);
+    match once(&sync, run, args.dry_run, &stop).await {
+        Ok(done) => tell(&sync, &done, args.dry_run).await,
+        Err(setback) => {
             if !args.dry_run {
-                sync.failed(run, &error, &before).await;
+                record(&sync, run, &setback, &before).await;
             }
-            match &error {
-                Error::Store(cause) if cause.is_lasting() => unusable(&error),
-                _ => failed(&error),
-            }
-        }
-        Err(_) => {
-            if !args.dry_run {
-                sync.ended(run, Outcome::Interrupted, None, &before).await;
-            }
-            eprintln!("stopped; nothing was written");
-            Exit::Failed
+            eprintln!("{}", setback.reason());
+            if setback.is_lasting() { Exit::Usage } else { Exit::Failed }
         }
     }
 }
 
-/// One run, begun again where somebody else wrote meanwhile. Reading is given up for a
-/// stop; a commit that has begun ends first.
-async fn work(
-    sync: &Sync,
-    run: Run,
-    dry: bool,
-    stop: &Shutdown,
-) -> Result<Result<Done, Error>, Stopped> {
-    let progress = Progress::start(sync);
-    let mut attempt = 1;
-    loop {
-        let observation = match stop.unless_stopped(sync.observe(run)).await? {
-            Ok(observation) => observation,
-            Err(error) => return Ok(Err(error)),
-        };
-        progress.say("writing");
-        match sync.commit(run, observation, dry).await {
-            Err(Error::Store(error)) if error.is_conflict() && attempt < ATTEMPTS_MAX => {
-                attempt += 1;
-            }
-            done => return Ok(done),
+/// Writes down that a run failed or was given up, if the database allows.
+async fn record(sync: &Sync, run: Run, setback: &Setback, before: &Tally) {
+    let (outcome, failure) = match setback {
+        Setback::Failed(error) => {
+            sync.failed(run, error, before).await;
+            return;
         }
-    }
+        Setback::Stopped(Stopped::Requested) => (Outcome::Interrupted, None),
+        Setback::Stopped(stopped @ Stopped::TimedOut { .. }) => {
+            (Outcome::Failed, Some(Failure { kind: "run_timeout", message: stopped.to_string() }))
+        }
+    };
+    sync.ended(run, outcome, failure, before).await;
 }
 
 async fn tell(sync: &Sync, done: &Done, dry: bool) -> Exit {
@@ -165,7 +149,7 @@ impl Progress {
         Self { bar, watcher: Some(watcher) }
     }
 
-    fn say(&self, what: &'static str) {
+    pub(super) fn say(&self, what: &'static str) {
         if let Some(watcher) = &self.watcher {
             watcher.abort();
         }

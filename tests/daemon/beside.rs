@@ -63,3 +63,25 @@ async fn two_runs_at_once_both_succeed() {
     }
     stage.assert_converged().await;
 }
+
+/// A comparison that was overtaken reads and plans again, too.
+#[tokio::test]
+async fn a_registry_is_compared_beside_a_run_that_commits_first() {
+    let stage = Stage::new(On::Postgres, small(98)).await;
+    stage.ask(&["sync"]).await;
+    stage.write_registry(
+        "[[product]]\nname = \"shop\"\ndescription = \"\"\nenvironment = \"production\"\ngroups = []\n",
+    );
+    stage.edit(98, 10);
+    let mut latch = Latch::close(&stage);
+    let mut sync = stage.begin(&["sync"]);
+    latch.is_reached().await;
+    let mut check = stage.begin(&["registry", "check"]);
+    let waits = "SELECT CAST(pid AS text) AS cell FROM pg_locks \
+                 WHERE NOT granted AND relation = 'dirsync_cursors'::regclass";
+    let mut sql = stage.sql();
+    until("the comparison waits", async || sql.finds(waits).then_some(())).await;
+    latch.open();
+    assert_eq!(sync.exit_code().await, 0, "{}", sync.printed());
+    assert_eq!(check.exit_code().await, 0, "{}", check.printed());
+}

@@ -137,6 +137,24 @@ async fn a_run_that_fails_ends_with_1() {
 }
 
 #[tokio::test]
+async fn a_command_that_reads_for_too_long_fails_and_names_the_setting() {
+    let stage = Stage::new(On::Sqlite, small(56)).await;
+    stage.set("schedule.run_timeout", "1s");
+    stage.write_registry(
+        "[[product]]\nname = \"shop\"\ndescription = \"\"\nenvironment = \"production\"\ngroups = []\n",
+    );
+    stage.world.simulator.inject(Fault::on("/v1.0/", Effect::Hang));
+    for args in [&["sync", "--dry-run"][..], &["registry", "check"], &["sync"]] {
+        let told = stage.tell(args).await;
+        assert_eq!(told.code, 1, "{args:?}: {told:?}");
+        let why = "reading took longer than schedule.run_timeout (1s); nothing was written";
+        assert_eq!(told.err.matches(why).count(), 1, "{args:?}: {told:?}");
+    }
+    let recorded = stage.sql().cells("SELECT outcome || ' ' || trigger AS cell FROM dirsync_runs");
+    assert_eq!(recorded, ["failed command"]);
+}
+
+#[tokio::test]
 async fn a_run_that_fails_is_recorded_with_what_it_read() {
     for on in BOTH {
         let stage = Stage::new(on, small(56)).await;
