@@ -14,6 +14,7 @@ mod reader;
 mod secret;
 mod settings;
 mod transport;
+mod trust;
 mod values;
 
 use std::path::PathBuf;
@@ -85,6 +86,7 @@ impl Config {
     fn read(sources: &Sources) -> (Self, Reader) {
         let mut from = Reader::new(Layers::collect(sources));
         let mut warnings = sources.unread();
+        warnings.extend(trust::warning(sources));
         let config = Self {
             database: Database::read(&mut from, sources, &mut warnings),
             graph: Graph::read(&mut from),

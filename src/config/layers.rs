@@ -26,8 +26,8 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub struct Sources {
     /// The file to read, if one was named.
     pub file: Option<PathBuf>,
-    /// The environment: `DIRSYNC_*`, the `AZURE_*` of workload identity, and the
-    /// `PGSSLMODE` that libpq reads by itself.
+    /// The environment: `DIRSYNC_*`, the `AZURE_*` of workload identity, and what others read
+    /// by themselves: `PGSSLMODE` libpq, `SSL_CERT_FILE` the client of Graph.
     pub environment: BTreeMap<String, OsString>,
 }
 
@@ -37,7 +37,9 @@ impl Sources {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| {
-                name.starts_with(NAME) || name.starts_with("AZURE_") || name == "PGSSLMODE"
+                name.starts_with(NAME)
+                    || name.starts_with("AZURE_")
+                    || ["PGSSLMODE", "SSL_CERT_FILE"].contains(&name.as_str())
             })
             .collect();
         let named = std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty());

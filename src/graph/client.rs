@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::error::{Cause, Error, Rejection};
+use super::error::{Cause, Error, Rejection, is_about_trust};
 use super::link::Root;
 use super::observe::{Answer, Endpoint, Meter};
 use super::patience::{Backoff, Gate, retry_after};
@@ -70,6 +70,9 @@ impl Last {
     pub(super) fn into_error(self, endpoint: Endpoint, attempts: u32) -> Error {
         match self {
             Self::Rejected(rejection) => Error::Unavailable { rejection, attempts },
+            Self::Network(source) if is_about_trust(&*source) => {
+                Error::Untrusted { endpoint, source }
+            }
             Self::Network(source) => Error::Unreachable { endpoint, attempts, source },
             Self::Cut(what) => Error::Malformed {
                 endpoint,

@@ -19,9 +19,11 @@ use azure_identity::{
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::chain::Chain;
+
 use super::assertion::{self, CertificateAssertion};
 use super::authority::{Authority, Refusal};
-use super::error::{Cause, Error};
+use super::error::{Cause, Error, UNTRUSTED, is_about_trust};
 use super::link;
 use super::settings::{IdentityKind, IdentitySettings, SecretSource, Settings};
 
@@ -63,7 +65,7 @@ impl Mint {
         let credential = self.credential(&authority).await?;
         let token = match credential.get_token(&[&self.scope], None).await {
             Ok(token) => token,
-            Err(error) => return Err(explain(authority.refusal(), error)),
+            Err(error) => return Err(explain(self.identity.kind, authority.refusal(), error)),
         };
         let expires_at =
             DateTime::from_timestamp(token.expires_on.unix_timestamp(), 0).unwrap_or_else(Utc::now);
@@ -97,6 +99,7 @@ impl Mint {
                     .map(|made| made as _)
             }
             IdentityKind::WorkloadIdentity => {
+                self.look_at_projected_token().await?;
                 let options = WorkloadIdentityCredentialOptions {
                     credential_options: ClientAssertionCredentialOptions { client_options },
                     client_id: Some(client).filter(|id| !id.is_empty()),
@@ -137,6 +140,22 @@ impl Mint {
         }
     }
 
+    /// What is no token is told before it is sent: the authority's answer would not say so.
+    async fn look_at_projected_token(&self) -> Result<(), Error> {
+        let Some(file) = &self.identity.federated_token_file else { return Ok(()) };
+        let token = read(file).await?;
+        let parts: Vec<&str> = token.trim().split('.').collect();
+        let is_token = |part: &&str| !part.is_empty() && !part.contains(char::is_whitespace);
+        if parts.len() == 3 && parts.iter().all(is_token) {
+            return Ok(());
+        }
+        Err(Error::Credential {
+            code: None,
+            remedy: "the file that identity.federated_token_file names is empty or holds no token; check that the service account's token is projected there",
+            source: None,
+        })
+    }
+
     async fn secret(&self) -> Result<Secret, Error> {
         match &self.identity.client_secret {
             Some(SecretSource::Inline(secret)) => {
@@ -175,20 +194,34 @@ async fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// The error for a token that was not given, with a remedy where the cause is known.
-fn explain(refusal: Option<Refusal>, error: azure_core::Error) -> Error {
+fn explain(kind: IdentityKind, refusal: Option<Refusal>, error: azure_core::Error) -> Error {
+    let about_trust = is_about_trust(&error);
     let source: Cause = Arc::new(error);
-    match refusal {
-        Some(refusal) if refusal.is_final() => Error::Credential {
-            remedy: remedy(refusal.code.as_deref()),
-            code: refusal.code,
-            source: Some(source),
-        },
-        _ => Error::Token { source },
-    }
+    let remedy = match (kind, refusal) {
+        (_, Some(refusal)) if refusal.is_final() => {
+            return Error::Credential {
+                remedy: remedy(kind, refusal.code.as_deref()),
+                code: refusal.code,
+                source: Some(source),
+            };
+        }
+        (IdentityKind::AzureCli, _) if Chain(&*source).to_string().contains("found on PATH") => {
+            "identity.kind is azure_cli, but there is no `az` in PATH; install the Azure CLI and run `az login`, or choose another identity.kind"
+        }
+        (IdentityKind::AzureCli, _) => {
+            "the Azure CLI gave none; run `az login` as the user of this process, or choose another identity.kind"
+        }
+        (IdentityKind::ManagedIdentity, None) => {
+            "the metadata service of this machine did not give one; check that it has a managed identity, or choose another identity.kind"
+        }
+        _ if about_trust => UNTRUSTED,
+        _ => "check that identity.authority can be reached",
+    };
+    Error::Token { remedy, source }
 }
 
 /// What to do about the common refusals of Microsoft Entra (4.1 of the facts).
-fn remedy(code: Option<&str>) -> &'static str {
+fn remedy(kind: IdentityKind, code: Option<&str>) -> &'static str {
     match code.and_then(|code| code.strip_prefix("AADSTS")) {
         Some("7000215") => "the client secret is wrong; configure the secret's value, not its id",
         Some("7000222") => {
@@ -206,6 +239,9 @@ fn remedy(code: Option<&str>) -> &'static str {
             "the certificate is not one of the application's; upload it, or configure the right one"
         }
         Some("7000112") => "the application is disabled in this tenant; enable it",
+        _ if kind == IdentityKind::WorkloadIdentity => {
+            "check the token in the file that identity.federated_token_file names (old, or of another cluster?), identity.tenant_id, identity.client_id, and the application's federated credential"
+        }
         _ => {
             "check identity.kind, identity.tenant_id, identity.client_id and the secret that goes with them"
         }
@@ -216,17 +252,20 @@ fn remedy(code: Option<&str>) -> &'static str {
 mod tests {
     use super::*;
 
+    const SECRET: IdentityKind = IdentityKind::ClientSecret;
+
     #[test]
     fn every_common_refusal_has_its_own_remedy() {
         let codes =
             ["7000215", "7000222", "700016", "90002", "700211", "700024", "700027", "7000112"];
         let mut remedies: Vec<_> =
-            codes.iter().map(|code| remedy(Some(&format!("AADSTS{code}")))).collect();
-        remedies.push(remedy(None));
+            codes.iter().map(|code| remedy(SECRET, Some(&format!("AADSTS{code}")))).collect();
+        remedies.push(remedy(SECRET, None));
+        remedies.push(remedy(IdentityKind::WorkloadIdentity, None));
         let all = remedies.len();
         remedies.sort_unstable();
         remedies.dedup();
         assert_eq!(remedies.len(), all);
-        assert_eq!(remedy(Some("AADSTS70021")), remedy(Some("AADSTS700213")));
+        assert_eq!(remedy(SECRET, Some("AADSTS70021")), remedy(SECRET, Some("AADSTS700213")));
     }
 }

@@ -36,8 +36,10 @@ pub enum Error {
         source: Option<Cause>,
     },
     /// No token could be had just now.
-    #[error("no access token could be obtained; check that identity.authority can be reached")]
+    #[error("no access token could be obtained; {remedy}")]
     Token {
+        /// What to do about it.
+        remedy: &'static str,
         /// What went wrong.
         #[source]
         source: Cause,
@@ -84,6 +86,15 @@ pub enum Error {
         /// Attempts made.
         attempts: u32,
         /// The last failure of the transport.
+        #[source]
+        source: Cause,
+    },
+    /// Whoever answered did not prove to be who was asked.
+    #[error("{endpoint} was not asked: {UNTRUSTED}")]
+    Untrusted {
+        /// What would have been asked.
+        endpoint: Endpoint,
+        /// What is wrong with the certificate.
         #[source]
         source: Cause,
     },
@@ -143,6 +154,16 @@ pub enum Error {
     },
 }
 
+/// What to do where TLS fails for want of trust.
+pub(super) const UNTRUSTED: &str = "the server's certificate is not trusted; put the authority that signed it (of Graph, or of a proxy that opens TLS) as PEM into the file that SSL_CERT_FILE names, or check the host name and the clock";
+
+/// Whether a connection failed for want of trust. Told by rustls' words: the type of its
+/// error is lost on the way.
+pub(super) fn is_about_trust(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.into_iter().any(|cause| cause.to_string().contains("invalid peer certificate"))
+}
+
 impl Error {
     /// Whether it may be due to the link that was followed, so that reading from nothing can
     /// help: neither the identity, a permission, a throttle, the network nor a setting.
@@ -179,6 +200,7 @@ impl Error {
             Self::PageExpired(_) => "page_expired",
             Self::Unavailable { .. } => "unavailable",
             Self::Unreachable { .. } => "unreachable",
+            Self::Untrusted { .. } => "untrusted",
             Self::Malformed { .. } => "malformed",
             Self::Incomplete { .. } => "incomplete",
             Self::TooLarge { .. } => "too_large",
@@ -210,6 +232,7 @@ impl Error {
                 | Self::Credential { .. }
                 | Self::Token { .. }
                 | Self::Unauthorized(_)
+                | Self::Untrusted { .. }
         )
     }
 }

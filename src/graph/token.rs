@@ -112,10 +112,10 @@ impl Tokens {
         match self.held().filter(|grant| grant.is_usable(now)) {
             Some(grant) if now < grant.renew_at => Ok(grant),
             Some(grant) => match self.0.asking.try_lock() {
-                Ok(asking) => Ok(self.fetch(asking).await.unwrap_or(grant)),
+                Ok(asking) => Ok(self.fetch(asking, None).await.unwrap_or(grant)),
                 Err(_) => Ok(grant),
             },
-            None => self.fetch_once().await,
+            None => self.fetch_once(None).await,
         }
     }
 
@@ -123,25 +123,30 @@ impl Tokens {
     pub(super) async fn replace(&self, refused: u64) -> Result<Grant, Error> {
         match self.held() {
             Some(grant) if grant.serial != refused => Ok(grant),
-            _ => self.fetch_once().await,
+            _ => self.fetch_once(Some(refused)).await,
         }
     }
 
     /// Fetches a token, or shares the outcome of somebody who did while this caller waited.
-    async fn fetch_once(&self) -> Result<Grant, Error> {
+    async fn fetch_once(&self, refused: Option<u64>) -> Result<Grant, Error> {
         let ended = self.0.ended.load(Ordering::Acquire);
         let asking = self.0.asking.lock().await;
         if self.0.ended.load(Ordering::Acquire) == ended {
-            return self.fetch(asking).await;
+            return self.fetch(asking, refused).await;
         }
         match (&*asking, self.held()) {
             (None, Some(grant)) => Ok(grant),
             (Some(error), _) => Err(error.clone()),
-            (None, None) => self.fetch(asking).await,
+            (None, None) => self.fetch(asking, refused).await,
         }
     }
 
-    async fn fetch(&self, mut asking: MutexGuard<'_, Option<Error>>) -> Result<Grant, Error> {
+    /// Asks for a token; `refused` is the serial of the one that Graph does not take any more.
+    async fn fetch(
+        &self,
+        mut asking: MutexGuard<'_, Option<Error>>,
+        refused: Option<u64>,
+    ) -> Result<Grant, Error> {
         let outcome = self.0.mint.token().await;
         let now = Utc::now();
         let serial = self.0.ended.load(Ordering::Acquire) + 1;
@@ -152,7 +157,11 @@ impl Tokens {
             }
             Err(error) => {
                 if let Some(grant) = held.as_mut().filter(|grant| grant.is_usable(now)) {
-                    warn!(kind = error.kind(), %error, "no new access token; the old one serves");
+                    if refused == Some(grant.serial) {
+                        warn!(kind = error.kind(), %error, "no new access token, and Graph refuses the old one");
+                    } else {
+                        warn!(kind = error.kind(), %error, "no new access token; the old one serves");
+                    }
                     grant.renew_at = now + RENEW_AGAIN;
                 }
                 Err(error)

@@ -89,3 +89,21 @@ async fn the_database_of_another_tenant_is_named() {
     stage.set("identity.tenant_id", "99999999-2222-4333-8444-555555555555");
     assert_wrong(&stage.tell(&["check"]).await, "database", "identity.tenant_id");
 }
+
+#[tokio::test]
+async fn a_machine_without_the_azure_cli_is_told_so() {
+    let stage = Stage::new(On::Sqlite, small(77)).await;
+    stage.set("identity.kind", "azure_cli");
+    stage.unset("identity.client_secret");
+    let told = stage.tell_with(&["check"], &[("PATH", "/nowhere")]).await;
+    assert_wrong(&told, "token", "install the Azure CLI");
+    assert_wrong(&told, "token", "choose another identity.kind");
+}
+
+#[tokio::test]
+async fn a_file_of_authorities_that_is_none_is_told() {
+    let stage = Stage::new(On::Sqlite, small(78)).await;
+    let told = stage.tell_with(&["check"], &[("SSL_CERT_FILE", "/nowhere/ca.pem")]).await;
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.out.contains("the file that SSL_CERT_FILE names cannot be read"), "{told:?}");
+}

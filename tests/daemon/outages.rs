@@ -1,6 +1,6 @@
 //! Graph or the database away: the process stays, says so, and recovers by itself.
 
-use graph_simulator::{Effect, Expiry, Fault};
+use graph_simulator::{Effect, Expiry, Fault, FaultBody};
 use nexus_dirsync::daemon::Status;
 use rustix::process::Signal;
 
@@ -216,5 +216,24 @@ async fn another_writer_of_the_embedded_database_is_waited_for_and_then_named() 
     writer.execute("COMMIT");
     assert_eq!(daemon.turn(Signal::USR1).await.outcome, "applied");
     stage.assert_converged().await;
+    daemon.stop().await;
+}
+
+/// The old token serves while it can; what Graph has just refused does not.
+#[tokio::test]
+async fn a_token_that_is_refused_while_no_other_is_given_is_not_said_to_serve() {
+    let stage = Stage::new(On::Sqlite, small(48)).await;
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    stage.world.simulator.revoke_tokens();
+    let body = serde_json::json!({"error_description": "AADSTS7000215: Invalid client secret"});
+    let body = FaultBody::Json(body);
+    let effect = Effect::Status { status: 401, headers: Vec::new(), body };
+    stage.world.simulator.inject(Fault::on("oauth2/v2.0/token", effect));
+    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "failed");
+    assert_eq!(daemon.said("WARN", "the old one serves").len(), 0);
+    assert_eq!(daemon.said("WARN", "and Graph refuses the old one").len(), 1);
+    stage.world.simulator.clear_faults();
+    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "unchanged");
     daemon.stop().await;
 }

@@ -239,8 +239,13 @@ impl Stage {
 
     /// Runs a command to its end.
     pub async fn tell(&self, args: &[&str]) -> Told {
+        self.tell_with(args, &[]).await
+    }
+
+    /// The same with what `environment` sets besides.
+    pub async fn tell_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Told {
         let (mut command, out, err) = self.prepare(args[0]);
-        let child = command.args(args).spawn().unwrap();
+        let child = command.args(args).envs(environment.iter().copied()).spawn().unwrap();
         let mut process = Daemon::new(child, &self.listen(), err.clone());
         let code = process.exit_code().await;
         let read = |path: &Path| fs::read_to_string(path).unwrap();

@@ -8,3 +8,4 @@ mod members;
 mod repeat;
 mod speed;
 mod tokens;
+mod trust;
