@@ -116,7 +116,7 @@ impl Auditor {
         let ended = |at: &DateTime<Utc>| *at >= since;
         let mut status = self.board.watch();
         if status.wait_for(|status| status.last_success.values().any(ended)).await.is_err() {
-            pending().await
+            pending::<()>().await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Verifying the audit, by command and by the daemon: whole, and not whole after somebody
 //! had a hand in it.
 
-use nexus_dirsync::daemon::Status;
+use nexus_dirsync::daemon::{AuditStatus, Status};
 use rustix::process::Signal;
 
 use crate::replicas;
@@ -126,7 +126,7 @@ async fn whoever_takes_over_verifies_and_whoever_stands_by_does_not() {
     let (one, two) = replicas::pair(&stage).await;
     let verified = |status: &Status| status.audit.verified_at.is_some();
     one.until_status("the leader verifies", verified).await;
-    assert_eq!(two.status().await.audit, Default::default());
+    assert_eq!(two.status().await.audit, AuditStatus::default());
     one.signal(Signal::TERM);
     two.until_status("the next leader verifies", verified).await;
 }
@@ -139,7 +139,7 @@ async fn it_is_not_verified_where_that_is_off() {
     daemon.first_run().await;
     let status = daemon.turn(Signal::USR1).await;
     assert_eq!(status.outcome, "unchanged");
-    assert_eq!(daemon.status().await.audit, Default::default());
+    assert_eq!(daemon.status().await.audit, AuditStatus::default());
     // Switched on, it is verified without another run.
     stage.set("audit.verify_every", "1h");
     daemon.signal(Signal::HUP);

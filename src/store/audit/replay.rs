@@ -133,14 +133,14 @@ impl Tx<'_> {
         let mut users = Comparison::new("user", users);
         for row in load_users(self.conn, UsersBy::All)? {
             if let (Some(id), Some(_)) = (row.id, &row.identity) {
-                users.meet(id.into(), &user_json(id, &row)?);
+                users.meet(&id.into(), &user_json(id, &row)?);
             }
         }
         found.extend(users.finish());
         let mut groups = Comparison::new("aad_group", groups);
         for row in load_groups(self.conn, Which::All)?.values() {
             if let (Some(id), Some(_)) = (row.id, row.state) {
-                groups.meet(id.into(), &group_json(id, row));
+                groups.meet(&id.into(), &group_json(id, row));
             }
         }
         found.extend(groups.finish());
@@ -148,7 +148,7 @@ impl Tx<'_> {
         let mut made = Comparison::new("product", products);
         for product in self.catalogue()?.products.values().filter(|product| product.ours) {
             if let Some(id) = product.id {
-                made.meet(id.into(), &product_json(id, product));
+                made.meet(&id.into(), &product_json(id, product));
             }
         }
         found.extend(made.finish());
@@ -197,7 +197,7 @@ impl Tx<'_> {
         let mut comparison = Comparison::new("product_aad_group", told);
         for LinkRow { product_id, aad_group_id, created_at } in links {
             let row = link_json(product_id, aad_group_id, created_at.0);
-            comparison.meet((product_id.into(), aad_group_id.into()), &row);
+            comparison.meet(&(product_id.into(), aad_group_id.into()), &row);
         }
         Ok(comparison.finish())
     }
@@ -218,7 +218,7 @@ impl Tx<'_> {
         let mut comparison = Comparison::new("product_member", told);
         for row in members {
             let json = member_json(row.product_id, row.user_id, row.role()?, row.joined_at.0);
-            comparison.meet((row.product_id.into(), row.user_id.into()), &json);
+            comparison.meet(&(row.product_id.into(), row.user_id.into()), &json);
         }
         Ok(comparison.finish())
     }
@@ -254,14 +254,14 @@ impl<K: Key> Comparison<K> {
     }
 
     /// Looks at a row of the tables.
-    fn meet(&mut self, key: K, stored: &Value) {
-        match self.told.remove(&key) {
+    fn meet(&mut self, key: &K, stored: &Value) {
+        match self.told.remove(key) {
             Some(told) if told == RowText::new(stored) => {}
             Some(told) => {
                 let fields = told.differing(stored);
-                self.say(&key, format!("audit and table differ in {fields}"));
+                self.say(key, format!("audit and table differ in {fields}"));
             }
-            None => self.say(&key, "the tables have this row, the audit has not".to_owned()),
+            None => self.say(key, "the tables have this row, the audit has not".to_owned()),
         }
     }
 
