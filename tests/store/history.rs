@@ -132,14 +132,16 @@ async fn take(world: &mut World, step: &Step) {
                 ..all
             };
         }
+        // By object id: row ids differ between databases.
         Step::Link(salt) => world.sql(&format!(
             "INSERT INTO products (name) VALUES ('linked{0}') ON CONFLICT (name) DO NOTHING;
              INSERT INTO product_aad_groups (product_id, aad_group_id)
-               SELECT p.id, (SELECT min(id) + {salt} % 12 FROM aad_groups) FROM products p
-                WHERE p.name = 'linked{0}' AND EXISTS (SELECT 1 FROM aad_groups
-                      WHERE id = (SELECT min(id) + {salt} % 12 FROM aad_groups))
-               ON CONFLICT DO NOTHING",
-            salt % 3
+               SELECT p.id, g.id FROM products p CROSS JOIN
+                      (SELECT id FROM aad_groups ORDER BY external_id LIMIT 1 OFFSET {1}) g
+                WHERE p.name = 'linked{0}'
+               ON CONFLICT (product_id, aad_group_id) DO NOTHING",
+            salt % 3,
+            salt % 12
         )),
         Step::Edits { seed, count } => {
             let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(*seed);
