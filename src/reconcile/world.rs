@@ -153,6 +153,8 @@ pub struct GroupRow {
     pub id: Option<i32>,
     /// `aad_groups.external_id`, parsed.
     pub object_id: ObjectId,
+    /// The same as it stands there: whoever made the row may have written it otherwise.
+    pub external_id: String,
     /// `aad_groups.display_name`.
     pub display_name: String,
     /// `aad_groups.created_at`.

@@ -222,7 +222,7 @@ impl AadGroupsRow {
     pub(super) fn new(id: i32, row: &GroupRow) -> Self {
         Self {
             id,
-            external_id: row.object_id.to_string(),
+            external_id: row.external_id.clone(),
             display_name: row.display_name.clone(),
             created_at: Time(row.created_at),
             updated_at: Time(row.updated_at),
@@ -243,6 +243,7 @@ impl AadGroupsRow {
         Ok(Some(GroupRow {
             id: Some(id),
             object_id,
+            external_id,
             display_name,
             created_at: created_at.0,
             updated_at: updated_at.0,

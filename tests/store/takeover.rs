@@ -97,6 +97,32 @@ async fn a_linked_row_whose_id_is_none_is_a_finding_until_people_correct_it() {
     }
 }
 
+/// The audit carries a row as it is, also where people spell an id otherwise.
+#[tokio::test]
+async fn the_audit_keeps_the_spelling_of_a_row_that_is_taken_over() {
+    for on in BOTH {
+        let world = World::new(on, company(TEAM)).await;
+        let spelt = id("readers").to_string().to_uppercase();
+        world.sql(&format!(
+            "INSERT INTO aad_groups (external_id, display_name) VALUES ('{spelt}', 'by hand')"
+        ));
+        world.run(Full).await;
+        assert_eq!(world.lines("external_id", "aad_groups"), [spelt.clone()], "{on:?}");
+        let field = |column: &str| match on {
+            On::Postgres => format!("{column} ->> 'external_id'"),
+            On::Sqlite => format!("json_extract({column}, '$.external_id')"),
+        };
+        let told = world.lines(
+            &format!("{}, {}", field("before"), field("after")),
+            "audit_logs WHERE entity_type = 'aad_group' AND action = 'update'",
+        );
+        assert_eq!(told, [format!("{spelt}|{spelt}")], "{on:?}");
+        world.follow(|tenant| tenant.soft_delete_group(id("readers"))).await;
+        world.assert_rests().await;
+        world.assert_audit_whole().await;
+    }
+}
+
 #[tokio::test]
 async fn ids_given_by_hand_beyond_the_sequence_are_passed_by() {
     for on in BOTH {

@@ -107,6 +107,7 @@ fn desired(
         None => GroupRow {
             id: None,
             object_id: id,
+            external_id: id.to_string(),
             display_name: String::new(),
             created_at: now,
             updated_at: now,

@@ -82,11 +82,19 @@ fn unwritable(error: &serde_json::Error) -> Error {
 
 /// A row of `aad_groups`, with `state` where the daemon has taken it over.
 pub(in crate::store) fn group_json(id: i32, row: &GroupRow) -> Value {
-    let GroupRow { id: _, object_id, display_name, created_at, updated_at, state, removed_at } =
-        row;
+    let GroupRow {
+        id: _,
+        object_id: _,
+        external_id,
+        display_name,
+        created_at,
+        updated_at,
+        state,
+        removed_at,
+    } = row;
     json!({
         "id": id,
-        "external_id": object_id.to_string(),
+        "external_id": external_id,
         "display_name": display_name,
         "created_at": time(*created_at),
         "updated_at": time(*updated_at),

@@ -200,6 +200,7 @@ fn by_people(platform: &mut Platform, words: &[&str]) {
             let row = GroupRow {
                 id: Some(platform.next_row()),
                 object_id: id(name),
+                external_id: id(name).to_string().to_uppercase(),
                 display_name: value(rest, "name").unwrap_or_else(|| (*name).to_owned()),
                 created_at: now,
                 updated_at: now,
