@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use futures::stream::{self, StreamExt};
 
-use crate::directory::ObjectId;
+use crate::directory::{Member, MemberKind, ObjectId};
 
 use super::Directory;
 use super::client::Flaw;
@@ -24,6 +24,8 @@ pub enum Counted {
     Groups,
     /// People among the direct members of a group.
     PeopleOf(ObjectId),
+    /// Groups of which somebody is a direct member.
+    GroupsOf(Member),
 }
 
 impl Directory {
@@ -35,6 +37,13 @@ impl Directory {
             Counted::Groups => "groups/$count".to_owned(),
             Counted::PeopleOf(group) => {
                 format!("groups/{group}/members/microsoft.graph.user/$count")
+            }
+            Counted::GroupsOf(Member { id, kind }) => {
+                let path = match kind {
+                    MemberKind::User => "users",
+                    MemberKind::Group => "groups",
+                };
+                format!("{path}/{id}/memberOf/microsoft.graph.group/$count")
             }
         };
         let call =
@@ -57,6 +66,12 @@ impl Directory {
     /// How many people these groups have, roughly; each answers for itself.
     pub async fn count_people(&self, groups: &[ObjectId]) -> Vec<(ObjectId, Result<u64, Error>)> {
         let asks = groups.iter().copied().map(|group| self.count_people_of(group));
+        stream::iter(asks).buffered(self.client.breadth()).collect().await
+    }
+
+    /// How many groups each of these is a direct member of, roughly, in their order.
+    pub async fn count_groups_of(&self, members: &[Member]) -> Vec<Result<u64, Error>> {
+        let asks = members.iter().copied().map(|member| self.count(Counted::GroupsOf(member)));
         stream::iter(asks).buffered(self.client.breadth()).collect().await
     }
 

@@ -27,6 +27,7 @@ mod proof;
 mod registry;
 mod removal;
 mod replica;
+mod returned;
 mod schema;
 mod scope;
 mod surge;

@@ -5,6 +5,7 @@ mod by_hand;
 mod doubt;
 mod names;
 mod owners;
+mod returned;
 mod scope;
 mod twice;
 
@@ -47,6 +48,9 @@ pub(super) struct Reader<'s> {
     /// Objects that this run saw, by whether they exist.
     met_users: BTreeMap<ObjectId, bool>,
     met_groups: BTreeMap<ObjectId, bool>,
+    /// Users whom the last rounds show to exist. What lists showed before them brought its
+    /// memberships along.
+    told_users: BTreeSet<ObjectId>,
     /// Groups whose members this run read, or tried to.
     listed: BTreeSet<ObjectId>,
     /// Whether hidden memberships are shown to us; if not they look empty (trap 29). `None`
@@ -95,6 +99,7 @@ impl<'s> Reader<'s> {
             stored_groups: BTreeMap::new(),
             met_users: BTreeMap::new(),
             met_groups: BTreeMap::new(),
+            told_users: BTreeSet::new(),
             listed: BTreeSet::new(),
             shows_hidden,
             started_at,
@@ -145,6 +150,7 @@ impl<'s> Reader<'s> {
             directory.groups_round(&from.groups)
         )?;
         let cursor = Cursor { users: users.next, groups: groups.groups.next };
+        self.told_users = present_ids(&users.seen);
         let members = groups.members.into_iter();
         self.take(Part {
             users: users.seen,
@@ -357,6 +363,10 @@ impl Stream {
 
 fn present<T>(objects: BTreeMap<ObjectId, T>) -> BTreeMap<ObjectId, Seen<T>> {
     objects.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect()
+}
+
+fn present_ids<T>(objects: &BTreeMap<ObjectId, Seen<T>>) -> BTreeSet<ObjectId> {
+    objects.iter().filter(|(_, seen)| is_present(seen)).map(|(id, _)| *id).collect()
 }
 
 /// Why the stored links are given up after such an error, or the error if they are not.

@@ -5,9 +5,9 @@
 //! stream in doubt keeps its link, so that whatever it said without values is said again
 //! when it can be believed; until then what is stored stays.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{Reader, Stream, is_present};
+use super::{Reader, Stream, is_present, present_ids};
 use crate::directory::{Cursor, GroupFacts, ObjectId, Seen, UserFacts};
 use crate::reconcile::fold::Part;
 use crate::reconcile::world::{ObservedGroup, ObservedUser};
@@ -137,10 +137,6 @@ fn present<T>(objects: &BTreeMap<ObjectId, Seen<T>>) -> impl Iterator<Item = &T>
         Seen::Present(facts) => Some(facts),
         Seen::Gone(_) => None,
     })
-}
-
-fn present_ids<T>(objects: &BTreeMap<ObjectId, Seen<T>>) -> BTreeSet<ObjectId> {
-    objects.iter().filter(|(_, seen)| is_present(seen)).map(|(id, _)| *id).collect()
 }
 
 /// A property of users, for whoever wants to know whether it is there.

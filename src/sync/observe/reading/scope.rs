@@ -2,11 +2,11 @@
 //!
 //! Reads by id and by list what the delta rounds do not tell; nothing where nothing entered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Reader;
-use crate::directory::{GroupsOf, Member, MemberKind, Members, ObjectId, Seen};
-use crate::graph::{Lookup, Verdict};
+use crate::directory::{Member, MemberKind, Members, ObjectId, Seen};
+use crate::graph::Verdict;
 use crate::reconcile::fold::Part;
 use crate::reconcile::world::MemberRead;
 use crate::sync::Error;
@@ -77,7 +77,7 @@ impl Reader<'_> {
         if self.listed_at.is_none() {
             self.resolve_names().await?;
         }
-        let mut entering: BTreeSet<ObjectId> = BTreeSet::new();
+        let mut entering = self.read_returned().await?;
         let all = self.sync.settings.all_groups;
         for (id, exists) in &self.met_groups {
             let stored = self.stored_groups.get(id);
@@ -113,7 +113,7 @@ impl Reader<'_> {
         self.stored_groups.contains_key(&group) || self.admitted_groups.contains(&group)
     }
 
-    /// Members who are not known yet, and the groups of whoever came back.
+    /// Members who are not known yet.
     async fn read_users(&mut self) -> Result<(), Error> {
         let mut unknown: BTreeSet<ObjectId> = BTreeSet::new();
         for part in &self.parts {
@@ -136,18 +136,8 @@ impl Reader<'_> {
             .into_iter()
             .filter(|id| !self.stored_users.contains_key(id) && !self.met_users.contains_key(id))
             .collect();
-        let returned: Vec<Member> = self
-            .met_users
-            .iter()
-            .filter(|(id, exists)| {
-                **exists && self.stored_users.get(id).is_some_and(|presence| !presence.is_present())
-            })
-            .map(|(id, _)| Member { id: *id, kind: MemberKind::User })
-            .collect();
-        let directory = &self.sync.directory;
-        let (users, groups_of) =
-            tokio::try_join!(directory.users_by_id(&ask), directory.groups_of(&returned))?;
-        if users.is_empty() && groups_of.is_empty() {
+        let users = self.sync.directory.users_by_id(&ask).await?;
+        if users.is_empty() {
             return Ok(());
         }
         let mut part = Part::default();
@@ -159,11 +149,6 @@ impl Reader<'_> {
                 Verdict::Unknown(error) => return Err(error.into()),
             };
             part.users.insert(id, seen);
-        }
-        for (user, groups) in groups_of {
-            if let Lookup::Complete(list) = groups {
-                part.groups_of.insert(user, GroupsOf { list, left: BTreeMap::new() });
-            }
         }
         self.take(part);
         Ok(())

@@ -67,17 +67,7 @@ impl Service {
         let shown = Projection::lenient(listing.select());
         let access = self.access();
         let tenant = self.tenant();
-        if !tenant.is_live(member) || tenant.object_type(member) != Some(of_type) {
-            return Err(Problem::not_found(&member.to_string()));
-        }
-        let mut groups = if transitive {
-            reach(member, |id| tenant.group_set(id), |id| tenant.is_live(id))
-        } else {
-            tenant.direct_groups(member).filter(|id| tenant.is_live(*id)).collect()
-        };
-        // A membership that is hidden is hidden from both sides.
-        let is_open = |id: &Uuid| tenant.group(*id).is_none_or(|group| !group.hides_members());
-        groups.retain(|id| access.sees_hidden_members() || is_open(id));
+        let groups = groups_of(&tenant, &access, (member, of_type), transitive)?;
         let count = listing.wants_count().then_some(groups.len());
         let rows = groups.iter().filter(|id| listing.after.is_none_or(|after| **id > after));
         let rows = rows.filter_map(|id| {
@@ -85,6 +75,38 @@ impl Service {
         });
         Ok(listing.page(self, "directoryObjects", count, rows))
     }
+
+    pub(super) fn member_of_count(
+        &self,
+        call: &Call,
+        member: (Uuid, ObjectType),
+        transitive: bool,
+    ) -> Result<Reply, Problem> {
+        require_eventual(call)?;
+        let groups = groups_of(&self.tenant(), &self.access(), member, transitive)?;
+        Ok(Reply::new(200, Body::Text(groups.len().to_string())))
+    }
+}
+
+/// The groups that a caller may see somebody to be in.
+fn groups_of(
+    tenant: &Tenant,
+    access: &Access,
+    (member, of_type): (Uuid, ObjectType),
+    transitive: bool,
+) -> Result<BTreeSet<Uuid>, Problem> {
+    if !tenant.is_live(member) || tenant.object_type(member) != Some(of_type) {
+        return Err(Problem::not_found(&member.to_string()));
+    }
+    let mut groups = if transitive {
+        reach(member, |id| tenant.group_set(id), |id| tenant.is_live(id))
+    } else {
+        tenant.direct_groups(member).filter(|id| tenant.is_live(*id)).collect()
+    };
+    // A membership that is hidden is hidden from both sides.
+    let is_open = |id: &Uuid| tenant.group(*id).is_none_or(|group| !group.hides_members());
+    groups.retain(|id| access.sees_hidden_members() || is_open(id));
+    Ok(groups)
 }
 
 /// The members a list may show.

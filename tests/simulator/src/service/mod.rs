@@ -188,6 +188,9 @@ impl Service {
             Route::MemberOf { member, of_type, transitive } => {
                 self.member_of(call, query, (member, of_type), transitive)
             }
+            Route::MemberOfCount { member, of_type, transitive } => {
+                self.member_of_count(call, (member, of_type), transitive)
+            }
             Route::GetByIds => self.get_by_ids(call),
             Route::Organization => Ok(self.organization()),
             Route::Batch => self.batch(call),

@@ -16,6 +16,7 @@ pub(crate) enum Route {
     Members { group: Uuid, transitive: bool, only: Option<ObjectType> },
     MemberCount { group: Uuid, transitive: bool, only: Option<ObjectType> },
     MemberOf { member: Uuid, of_type: ObjectType, transitive: bool },
+    MemberOfCount { member: Uuid, of_type: ObjectType, transitive: bool },
     DeletedItems(ObjectType),
     DeletedItem(Uuid),
     GetByIds,
@@ -55,7 +56,7 @@ impl Route {
     pub(crate) fn base_price(&self) -> u32 {
         match self {
             Self::Batch => 0,
-            Self::List(ObjectType::User) | Self::MemberOf { .. } => 2,
+            Self::List(ObjectType::User) | Self::MemberOf { .. } | Self::MemberOfCount { .. } => 2,
             Self::Members { transitive: true, .. } | Self::MemberCount { transitive: true, .. } => {
                 5
             }
@@ -116,11 +117,13 @@ fn member_of(member: Uuid, of_type: ObjectType, tail: &[&str]) -> Option<Route> 
         _ => return None,
     };
     // Nobody is a member of anything but groups here, so the cast changes nothing.
-    matches!(rest, [] | ["microsoft.graph.group"]).then_some(Route::MemberOf {
-        member,
-        of_type,
-        transitive,
-    })
+    match rest {
+        [] | ["microsoft.graph.group"] => Some(Route::MemberOf { member, of_type, transitive }),
+        ["$count"] | ["microsoft.graph.group", "$count"] => {
+            Some(Route::MemberOfCount { member, of_type, transitive })
+        }
+        _ => None,
+    }
 }
 
 fn group_relation(group: Uuid, tail: &[&str]) -> Option<Route> {
@@ -188,6 +191,14 @@ mod tests {
             (
                 format!("/v1.0/groups/{id}/transitiveMemberOf"),
                 Some(Route::MemberOf { member: id, of_type: ObjectType::Group, transitive: true }),
+            ),
+            (
+                format!("/v1.0/users/{id}/memberOf/microsoft.graph.group/$count"),
+                Some(Route::MemberOfCount {
+                    member: id,
+                    of_type: ObjectType::User,
+                    transitive: false,
+                }),
             ),
             ("/v1.0/users/nobody".to_owned(), None),
             ("/beta/users".to_owned(), None),
