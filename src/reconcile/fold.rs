@@ -23,9 +23,9 @@ pub struct Part {
     pub groups: BTreeMap<ObjectId, Seen<GroupFacts>>,
     /// Direct members, by group.
     pub members: BTreeMap<ObjectId, Members>,
-    /// All direct groups of users that came back: the only way to learn the edges
-    /// of somebody restored (trap 6).
-    pub groups_of: BTreeMap<ObjectId, GroupsOf>,
+    /// All direct groups of users and groups that came back: no round tells the edges of
+    /// whoever is restored (trap 6).
+    pub groups_of: BTreeMap<Member, GroupsOf>,
     /// Groups whose members could not be read, or not be believed.
     pub failed: BTreeSet<ObjectId>,
 }
@@ -110,8 +110,8 @@ pub fn fold(observed: &mut Observed, part: Part, moved: &mut Moved, in_scope: &S
             fold_members(observed, moved, group, members);
         }
     }
-    for (user, groups) in groups_of {
-        fold_groups_of(observed, moved, user, &groups);
+    for (member, groups) in groups_of {
+        fold_groups_of(observed, moved, member, &groups);
     }
     for group in failed {
         set_read(observed, moved, group, MemberRead::Stale);
@@ -245,8 +245,7 @@ fn fold_members(observed: &mut Observed, moved: &mut Moved, group: ObjectId, mem
     }
 }
 
-fn fold_groups_of(observed: &mut Observed, moved: &mut Moved, user: ObjectId, groups: &GroupsOf) {
-    let member = Member { id: user, kind: MemberKind::User };
+fn fold_groups_of(observed: &mut Observed, moved: &mut Moved, member: Member, groups: &GroupsOf) {
     for group in groups.list.get() {
         if observed.groups.contains_key(group) {
             join(observed, moved, *group, member);

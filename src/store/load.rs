@@ -280,7 +280,7 @@ impl Tx<'_> {
             for of in part.groups_of.values() {
                 groups.extend(of.list.get().iter().chain(of.left.keys()));
             }
-            moved_members.extend(part.groups_of.keys());
+            moved_members.extend(part.groups_of.keys().map(|member| member.id));
             for (group, members) in &part.members {
                 match members {
                     Members::Complete { .. } => {

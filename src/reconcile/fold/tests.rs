@@ -5,7 +5,7 @@
 //! left it out and an answer by id agreed, `!` gone for good; `A?:` was never read, `A*:` is stale.
 //!
 //! Parts, `|` between them: the same for objects, and `A=ada,B` a whole list, `A+ada`
-//! and `A-ada` changes, `@ada=A,B` all groups of somebody, `A*` a read that failed. After
+//! and `A-ada` changes, `@ada=A,B` all groups of a user or a group, `A*` a read that failed. After
 //! `\` stand those of whom a second look says that they left: `A=bob\ada`.
 //! Names that begin with x are out of scope.
 
@@ -122,6 +122,9 @@ fn who_comes_back_tells_all_groups() {
     // Deleted groups are on nobody's list; stale and unread ones may be hidden.
     check("ada A~:ada B*:ada C?:ada", "@ada=\\A,B,C", "ada A~:ada B*:ada C?:ada", "");
     check("ada B*: C?:", "@ada=B,C", "ada B*:ada C?:ada", "B+ada C+ada");
+    // A nested group likewise, known before or not.
+    check("A: B:C C~:", "C @C=A\\B", "A:C B: C:", "C A+C B-C(complete_read)");
+    check("A:", "C @C=A,X", "A:C C?:", "C? A+C");
 }
 
 /// One thing a page may say.
@@ -212,11 +215,11 @@ fn fold_all(observed: &mut Observed, parts: &str) -> Moved {
 fn read_part(text: &str) -> Part {
     let mut part = Part::default();
     for word in text.split_whitespace() {
-        if let Some((user, groups)) = word.strip_prefix('@').and_then(|w| w.split_once('=')) {
+        if let Some((who, groups)) = word.strip_prefix('@').and_then(|w| w.split_once('=')) {
             let (groups, left) = groups.split_once('\\').unwrap_or((groups, ""));
             let list = whole(names(groups).map(id).collect());
-            let left = names(left).map(|group| (id(group), departure(id(group), member(user))));
-            part.groups_of.insert(id(user), GroupsOf { list, left: left.collect() });
+            let left = names(left).map(|group| (id(group), departure(id(group), member(who))));
+            part.groups_of.insert(member(who), GroupsOf { list, left: left.collect() });
         } else if let Some((group, list)) = word.split_once('=') {
             let (list, left) = list.split_once('\\').unwrap_or((list, ""));
             let list = whole(names(list).map(member).collect());

@@ -15,13 +15,14 @@ use chrono::{DateTime, Utc};
 
 use super::{ALL, is_present, registry_names};
 use crate::directory::proof::Grave;
-use crate::directory::{Cursor, MemberKind, Members, Mode, ObjectId, Seen, UserFacts};
+use crate::directory::{Cursor, Member, MemberKind, Members, Mode, ObjectId, Seen, UserFacts};
 use crate::graph::{self, Detail, Lookup};
 use crate::reconcile::fold::Part;
 use crate::reconcile::report::{CursorReset, FindingKind};
 use crate::reconcile::world::{Namesakes, ObservedGroup, Presence};
 use crate::store::{Start, Which};
 use crate::sync::{Error, Sync};
+use returned::told;
 use scope::joined;
 
 /// Reads, part by part, and remembers what was met.
@@ -48,9 +49,9 @@ pub(super) struct Reader<'s> {
     /// Objects that this run saw, by whether they exist.
     met_users: BTreeMap<ObjectId, bool>,
     met_groups: BTreeMap<ObjectId, bool>,
-    /// Users whom the last rounds show to exist. What lists showed before them brought its
+    /// Whom the last rounds show to exist. What lists showed before them brought its
     /// memberships along.
-    told_users: BTreeSet<ObjectId>,
+    told: BTreeSet<Member>,
     /// Groups whose members this run read, or tried to.
     listed: BTreeSet<ObjectId>,
     /// Whether hidden memberships are shown to us; if not they look empty (trap 29). `None`
@@ -99,7 +100,7 @@ impl<'s> Reader<'s> {
             stored_groups: BTreeMap::new(),
             met_users: BTreeMap::new(),
             met_groups: BTreeMap::new(),
-            told_users: BTreeSet::new(),
+            told: BTreeSet::new(),
             listed: BTreeSet::new(),
             shows_hidden,
             started_at,
@@ -150,7 +151,7 @@ impl<'s> Reader<'s> {
             directory.groups_round(&from.groups)
         )?;
         let cursor = Cursor { users: users.next, groups: groups.groups.next };
-        self.told_users = present_ids(&users.seen);
+        self.told = told(&users.seen, &groups.groups.seen);
         let members = groups.members.into_iter();
         self.take(Part {
             users: users.seen,

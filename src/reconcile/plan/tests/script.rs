@@ -140,7 +140,7 @@ fn tell(platform: &mut Platform, words: &[&str]) {
             let list: BTreeSet<ObjectId> = rest.iter().map(|name| id(name)).collect();
             let others = platform.observed.groups.keys().filter(|group| !list.contains(group));
             let left = others.map(|group| (*group, departure(*group, member(name)))).collect();
-            part.groups_of.insert(id(name), GroupsOf { list: whole(list), left });
+            part.groups_of.insert(member(name), GroupsOf { list: whole(list), left });
         }
         ["gone", name] => bury(&mut part, name, Tombstone::Soft),
         ["gone!", name] => bury(&mut part, name, Tombstone::Hard),

@@ -109,7 +109,7 @@ impl Reader<'_> {
         self.tell_namesakes().await
     }
 
-    fn in_scope(&self, group: ObjectId) -> bool {
+    pub(super) fn in_scope(&self, group: ObjectId) -> bool {
         self.stored_groups.contains_key(&group) || self.admitted_groups.contains(&group)
     }
 

@@ -93,25 +93,24 @@ impl Reader<'_> {
         Ok(missing)
     }
 
-    /// Memberships that the lists of people who came back lack.
+    /// Memberships that the lists of whoever came back lack.
     async fn missing_by_member(&self) -> Result<Missing, Error> {
         let buried = self.left_by_rounds();
-        let lists: BTreeMap<ObjectId, &BTreeSet<ObjectId>> = self
+        let lists: BTreeMap<ObjectId, (Member, &BTreeSet<ObjectId>)> = self
             .parts
             .iter()
-            .flat_map(|part| part.groups_of.iter().map(|(user, of)| (*user, of.list.get())))
+            .flat_map(|part| &part.groups_of)
+            .map(|(member, of)| (member.id, (*member, of.list.get())))
             .collect();
         if lists.is_empty() {
             return Ok(Missing::new());
         }
-        let users = lists.keys().copied().collect();
-        let stored = self.sync.store.read(move |tx| tx.groups_of(&users)).await?;
-        let lacking = stored.into_iter().filter(|(group, user)| {
-            !lists[user].contains(group) && !buried.contains(&(*group, *user))
+        let members = lists.keys().copied().collect();
+        let stored = self.sync.store.read(move |tx| tx.groups_of(&members)).await?;
+        let lacking = stored.into_iter().filter(|(group, member)| {
+            !lists[member].1.contains(group) && !buried.contains(&(*group, *member))
         });
-        Ok(lacking
-            .map(|(group, user)| (group, Member { id: user, kind: MemberKind::User }))
-            .collect())
+        Ok(lacking.map(|(group, member)| (group, lists[&member].0)).collect())
     }
 
     /// Who was found gone for good has left every group whose list agrees.
@@ -291,8 +290,8 @@ impl Reader<'_> {
                     }
                 }
             }
-            for (user, of) in &mut part.groups_of {
-                for (group, member) in by_member.iter().filter(|(_, member)| member.id == *user) {
+            for (back, of) in &mut part.groups_of {
+                for (group, member) in by_member.iter().filter(|(_, member)| member == back) {
                     match second(*member) {
                         Second::List(groups) => {
                             match Departure::of_group(*group, &of.list, groups) {
