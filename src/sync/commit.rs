@@ -1,5 +1,6 @@
 //! From observation to commit: fold, plan, guard, apply, in one transaction.
 
+mod drift;
 mod findings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
+use self::drift::Drift;
 use self::findings::{is_unconfirmed, note_plans, note_reading};
 use super::observe::Observation;
 use super::stamp::Stamp;
@@ -258,20 +260,20 @@ impl Committing<'_> {
         let (held_users, held_groups) = guard::held_objects(held.keys());
         observation.question.held_users = held_users;
         observation.question.held_groups = held_groups;
-        let Observation { parts, drift_at, scope, question, generation, .. } = observation;
+        let Observation { parts, drift_in, scope, question, generation, .. } = observation;
         let parts = std::mem::take(parts);
         let mut observed =
             if question.everything { tx.observed_all()? } else { tx.observed_for(&parts)? };
         let mut moved = Moved::default();
-        let mut drift = 0;
+        let lists = drift_in.take();
+        let mut drift = lists.map(|lists| Drift::new(lists, &parts, &observed, scope));
         for (at, part) in parts.into_iter().enumerate() {
-            let before = moved.len();
-            fold(&mut observed, part, &mut moved, scope);
-            // What lists show beyond what the deltas said is what deltas missed.
-            if Some(at) == *drift_at {
-                drift = moved.len().saturating_sub(before) as u64;
+            if let Some(drift) = &mut drift {
+                drift.before(at, &moved);
             }
+            fold(&mut observed, part, &mut moved, scope);
         }
+        let drift = drift.map_or(0, |drift| drift.total());
         tx.write_observed(&observed, &moved, *generation == 0, self.run.started_at)?;
         Ok((tx.world(observed, &moved, question)?, drift))
     }

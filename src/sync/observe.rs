@@ -8,6 +8,7 @@
 mod reading;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -30,8 +31,9 @@ pub struct Observation {
     pub(super) mode: Mode,
     /// In the order in which they were read.
     pub(super) parts: Vec<Part>,
-    /// Which part is the lists of a full read that deltas led up to: what it adds is drift.
-    pub(super) drift_at: Option<usize>,
+    /// Which parts are the lists of a full read that deltas led up to: what they add is drift.
+    /// The part after them is a round.
+    pub(super) drift_in: Option<Range<usize>>,
     /// What comes in that was not observed before.
     pub(super) scope: Scope,
     /// What is to be decided.
@@ -90,14 +92,14 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
     let (cursor, again) = doubt.cursor(cursor, stored);
     let question = question(sync, run, mode, &mut reader).await?;
     sync.directory.require_roles(roles.as_deref()).await?;
-    let Reader { parts, listed_at, followed, admitted_users, admitted_groups, notes, .. } = reader;
+    let Reader { parts, followed, admitted_users, admitted_groups, notes, .. } = reader;
     let refuted = reader.refuted;
     let settings = &sync.settings;
     let admission = |all, ids| if all { Admission::All } else { Admission::Only(ids) };
     Ok(Observation {
         mode,
         parts,
-        drift_at: listed_at.filter(|_| followed),
+        drift_in: followed,
         scope: Scope {
             users: admission(settings.all_users, admitted_users),
             groups: admission(settings.all_groups, admitted_groups),

@@ -12,6 +12,7 @@ mod by_hand;
 mod chronicle;
 mod counted;
 mod cursor;
+mod drift;
 mod forgetting;
 mod guard;
 mod hard_cases;

@@ -10,6 +10,7 @@ mod scope;
 mod twice;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
@@ -31,8 +32,8 @@ pub(super) struct Reader<'s> {
     start: &'s Start,
     pub(super) parts: Vec<Part>,
     pub(super) listed_at: Option<usize>,
-    /// Whether deltas were followed up to the lists, so that what lists add is drift.
-    pub(super) followed: bool,
+    /// Which parts are the lists, where deltas were followed up to them: what they add is drift.
+    pub(super) followed: Option<Range<usize>>,
     pub(super) admitted_users: BTreeSet<ObjectId>,
     pub(super) admitted_groups: BTreeSet<ObjectId>,
     pub(super) candidates: BTreeMap<String, BTreeSet<ObjectId>>,
@@ -88,7 +89,7 @@ impl<'s> Reader<'s> {
             start,
             parts: Vec::new(),
             listed_at: None,
-            followed: false,
+            followed: None,
             admitted_users: BTreeSet::new(),
             admitted_groups: BTreeSet::new(),
             candidates: BTreeMap::new(),
@@ -123,22 +124,25 @@ impl<'s> Reader<'s> {
                     self.look_up_stored().await?;
                     return Ok(Rounds { mode: Mode::Delta, cursor: next, lost });
                 }
-                Ok(next) => {
-                    self.followed = true;
-                    cursor = Some(next);
-                }
+                Ok(next) => cursor = Some(next),
                 // The same run starts again from nothing: what is gone is found by id.
                 Err(error) => lost = Some(given_up(mode, error)?),
             }
         }
+        let followed = cursor.is_some();
         let cursor = match cursor {
             Some(cursor) => cursor,
             None => self.sync.directory.latest().await?,
         };
         self.look_up_everything().await?;
-        self.listed_at = Some(self.parts.len());
+        let listed_at = self.parts.len();
+        self.listed_at = Some(listed_at);
+        self.followed = followed.then_some(listed_at..listed_at);
         self.resolve_names().await?;
         self.lists().await?;
+        if let Some(lists) = &mut self.followed {
+            lists.end = self.parts.len();
+        }
         let cursor = self.rounds(&cursor).await?;
         Ok(Rounds { mode: Mode::Full, cursor, lost })
     }

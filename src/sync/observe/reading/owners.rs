@@ -21,7 +21,9 @@ impl Reader<'_> {
     pub(super) fn owners_wait_for_a_list(&self) -> bool {
         let open = self.waiting_names();
         self.owner_keys().iter().any(|key| {
-            !self.followed || !self.start.owner_bindings.contains_key(key) || open.contains(key)
+            self.followed.is_none()
+                || !self.start.owner_bindings.contains_key(key)
+                || open.contains(key)
         })
     }
 
