@@ -31,6 +31,7 @@ mod replica;
 mod returned;
 mod schema;
 mod scope;
+mod stale;
 mod surge;
 mod takeover;
 

@@ -322,11 +322,9 @@ impl<'s> Reader<'s> {
                     let left = BTreeMap::new();
                     part.members.insert(group, Members::Complete { list, left });
                 }
-                // Deleted since it was listed: the delta round will bury it.
-                Lookup::Gone => self.note_read(group),
-                Lookup::Failed(error) => {
-                    let why = format!("its members could not be read: {}", error.kind());
-                    self.note_stale(group, &why);
+                // Not found is not read either: if it was deleted meanwhile, a round says so.
+                unread @ (Lookup::Gone | Lookup::Failed(_)) => {
+                    self.note_stale(group, &why_unread(&unread));
                     self.admitted_groups.insert(group);
                     part.failed.insert(group);
                 }
@@ -368,6 +366,11 @@ impl Stream {
 
 fn present<T>(objects: BTreeMap<ObjectId, T>) -> BTreeMap<ObjectId, Seen<T>> {
     objects.into_iter().map(|(id, facts)| (id, Seen::Present(facts))).collect()
+}
+
+fn why_unread<T>(lookup: &Lookup<T>) -> String {
+    let why = if let Lookup::Failed(error) = lookup { error.kind() } else { "not found" };
+    format!("its members could not be read: {why}")
 }
 
 fn present_ids<T>(objects: &BTreeMap<ObjectId, Seen<T>>) -> BTreeSet<ObjectId> {

@@ -3,7 +3,7 @@
 //! Absence is a question: whoever is missing is asked for by id, and a list that shows
 //! implausibly little is not believed at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
@@ -179,6 +179,20 @@ impl Reader<'_> {
         let since = self.since(FindingKind::GroupStale, &subject);
         let told = format!("stale since {since}: {why}. Nobody loses anything by it meanwhile");
         self.note(FindingKind::GroupStale, &subject, Some(told));
+    }
+
+    /// A group that is gone is stale no more, since an earlier run or since a list of this one.
+    pub(super) fn settle_buried(&mut self) {
+        let now = self.notes.iter().filter(|(_, told)| told.is_some()).map(|(key, _)| key);
+        let stale = self.start.troubled_since.keys().chain(now);
+        let gone: BTreeSet<ObjectId> = stale
+            .filter(|(kind, _)| *kind == FindingKind::GroupStale)
+            .filter_map(|(_, subject)| subject.parse().ok())
+            .filter(|id| self.met_groups.get(id) == Some(&false))
+            .collect();
+        for group in gone {
+            self.note_read(group);
+        }
     }
 
     /// The members of a group are hidden from us, and what we know of them is what it was.

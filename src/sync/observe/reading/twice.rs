@@ -361,21 +361,6 @@ impl Reader<'_> {
             })
             .collect()
     }
-
-    /// A group that is gone is stale no more.
-    fn settle_buried(&mut self) {
-        let gone: Vec<ObjectId> = self
-            .start
-            .troubled_since
-            .keys()
-            .filter(|(kind, _)| *kind == FindingKind::GroupStale)
-            .filter_map(|(_, subject)| subject.parse().ok())
-            .filter(|id| self.met_groups.get(id) == Some(&false))
-            .collect();
-        for group in gone {
-            self.note_read(group);
-        }
-    }
 }
 
 const fn grave_in<T>(seen: &Seen<T>) -> Option<Grave> {
