@@ -1,5 +1,5 @@
-//! When the audit is verified: by whoever leads, once a run has succeeded, and then again
-//! and again.
+//! When the audit is verified: by whoever leads, at once if a run has ever succeeded, and then
+//! again and again.
 //!
 //! Owns the times. Must not know what a verification does, and never holds up a run.
 
@@ -85,12 +85,16 @@ impl Auditor {
         let mut last: Option<Attempt> = None;
         loop {
             let every = config.borrow_and_update().audit.verify_every;
+            if every.is_none() {
+                // What was found is not looked at any more, and may be over.
+                known = AuditStatus::default();
+            }
             known.due_at = every.map(|every| due(&known, every, since));
             self.board.audit(&known);
             let its_time = async {
                 match (every, last) {
                     (None, _) => pending().await,
-                    (Some(_), None) => self.run_succeeded(since).await,
+                    (Some(_), None) => self.run_succeeded().await,
                     (Some(every), Some(last)) => sleep_until(last.next(every)).await,
                 }
             };
@@ -111,11 +115,10 @@ impl Auditor {
         }
     }
 
-    /// Before the first run of a leader the tables may be anything, an empty schema included.
-    async fn run_succeeded(&self, since: DateTime<Utc>) {
-        let ended = |at: &DateTime<Utc>| *at >= since;
+    /// Before the first run of all the tables may be anything, an empty schema included.
+    async fn run_succeeded(&self) {
         let mut status = self.board.watch();
-        if status.wait_for(|status| status.last_success.values().any(ended)).await.is_err() {
+        if status.wait_for(|status| !status.last_success.is_empty()).await.is_err() {
             pending::<()>().await;
         }
     }

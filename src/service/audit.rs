@@ -42,8 +42,11 @@ async fn look(
         let lead = lead.borrow();
         lead.leading && lead.epoch == epoch && !stop.is_requested()
     };
-    let Some(found) = store.read_apart(move |tx| tx.verify_audit_while(goes_on)).await? else {
-        return Ok(None);
+    let found = match store.read_apart(move |tx| tx.verify_audit_while(goes_on)).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(None),
+        Err(error) if error.is_unreadable() => unreadable(&error),
+        Err(error) => return Err(error),
     };
     let Verification { rows, foreign, divergences } = found;
     let verified = Verified { rows, differences: divergences.len() as u64 };
@@ -59,6 +62,14 @@ async fn look(
         })
         .await?;
     Ok(Some(verified))
+}
+
+/// A row that nothing can be made of is no reason to tell nothing: whoever may add one could
+/// end all verification by it.
+fn unreadable(error: &store::Error) -> Verification {
+    let what = format!("cannot be read to its end: {}", Chain(error));
+    let (entity, id) = (SUBJECT.to_owned(), "?".to_owned());
+    Verification { divergences: vec![Divergence { entity, id, what }], ..Verification::default() }
 }
 
 /// `None` where nothing differs.

@@ -167,6 +167,15 @@ impl Error {
         )
     }
 
+    /// Whether something stored is not what any version of this wrote, so that reading it
+    /// again will not help.
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt(_) | Self::Query { source: DieselError::DeserializationError(_), .. }
+        )
+    }
+
     /// Whether the same run, done again from its start, may succeed.
     pub const fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict(_) | Self::Superseded)

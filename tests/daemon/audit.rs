@@ -146,3 +146,19 @@ async fn it_is_not_verified_where_that_is_off() {
     until("the audit is verified", async || daemon.status().await.audit.verified_at).await;
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_told_and_ends_no_verification_in_silence() {
+    let stage = Stage::new(BOTH[1], small(95)).await;
+    stage.set("audit.verify_every", "1s");
+    let daemon = stage.start().await;
+    daemon.until_status("whole", |status| status.audit.verified_at.is_some()).await;
+    stage.sql().execute(
+        "INSERT INTO audit_logs (actor_type, entity_type, entity_id, action, created_at)
+           VALUES ('system', 'user', 1, 'update', 'infinity')",
+    );
+    daemon.until_status("it is told", |status| status.audit.differences == 1).await;
+    let told = stage.sql().cells(OPEN).concat();
+    assert!(told.contains("cannot be read to its end"), "{told}");
+    daemon.stop().await;
+}

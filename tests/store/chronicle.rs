@@ -140,3 +140,42 @@ async fn rows_that_were_deleted_or_rewritten_are_found() {
         }
     }
 }
+
+/// A row that says that all was given up, written by whoever may only add to the audit.
+#[tokio::test]
+async fn what_was_not_given_up_is_not_forgotten() {
+    for on in BOTH {
+        let world = with_history(on).await;
+        world.sql("UPDATE users SET role = 'admin' WHERE id = (SELECT min(user_id) FROM dirsync_user_identities)");
+        let told = || async {
+            let verification = world.store.read(|tx| tx.verify_audit()).await.unwrap();
+            verification.divergences.into_iter().map(|found| found.what).collect::<Vec<_>>()
+        };
+        let before = told().await;
+        assert!(!before.is_empty(), "{on:?}");
+        world.sql(
+            "INSERT INTO audit_logs (actor_type, entity_type, entity_id, action, metadata)
+               VALUES ('system', 'user', 0, 'delete', '{\"writer\":\"nexus-dirsync\",\"forgot\":{}}')",
+        );
+        let after = told().await;
+        assert!(before.iter().all(|what| after.contains(what)), "{on:?}: {after:?}");
+        assert!(after.iter().any(|what| what.contains("gives up")), "{on:?}: {after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_date_beyond_all_time_is_found() {
+    let world = with_history(On::Postgres).await;
+    world.sql(
+        "INSERT INTO audit_logs (actor_type, entity_type, entity_id, action, created_at, metadata)
+           VALUES ('system', 'user', 1, 'update', '262142-12-31 12:00', '{\"writer\":\"nexus-dirsync\"}')",
+    );
+    let told = found(&world).await;
+    assert!(told.iter().any(|what| what.contains("names no run")), "{told:?}");
+    world.sql(
+        "INSERT INTO audit_logs (actor_type, entity_type, entity_id, action, created_at)
+           VALUES ('system', 'user', 1, 'update', 'infinity')",
+    );
+    let error = world.store.read(|tx| tx.verify_audit()).await.unwrap_err();
+    assert!(error.is_unreadable(), "{error:?}");
+}

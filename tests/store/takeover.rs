@@ -107,7 +107,11 @@ async fn the_audit_keeps_the_spelling_of_a_row_that_is_taken_over() {
             "INSERT INTO aad_groups (external_id, display_name) VALUES ('{spelt}', 'by hand')"
         ));
         world.run(Full).await;
-        assert_eq!(world.lines("external_id", "aad_groups"), std::slice::from_ref(&spelt), "{on:?}");
+        assert_eq!(
+            world.lines("external_id", "aad_groups"),
+            std::slice::from_ref(&spelt),
+            "{on:?}"
+        );
         let field = |column: &str| match on {
             On::Postgres => format!("{column} ->> 'external_id'"),
             On::Sqlite => format!("json_extract({column}, '$.external_id')"),

@@ -103,7 +103,7 @@ impl Chronicle {
         // is no row which somebody dated back.
         if let Some(latest) = self.latest
             && began != Some(created_at)
-            && created_at + STEP_BACK_MAX < latest
+            && latest - created_at > STEP_BACK_MAX
         {
             self.say(audit_id, format!("dated {created_at}, but a row before it {latest}"));
         }
@@ -127,11 +127,19 @@ impl Chronicle {
         }
     }
 
-    /// What was given up is not looked into any more: its runs went with it.
-    pub(super) fn forget(&mut self, created_at: DateTime<Utc>) {
+    /// What was given up is not looked into any more: its runs went with it. Returns whether
+    /// that can be true. Runs on record that are older, or wrote rows above this one, were
+    /// not given up: then somebody else wrote it to make the rest be forgotten.
+    pub(super) fn forget(&mut self, audit_id: i64, created_at: DateTime<Utc>) -> bool {
+        let is_older = |began: &DateTime<Utc>| created_at - *began > STEP_BACK_MAX;
+        if !self.met.is_empty() || self.runs.values().any(is_older) {
+            let what = "gives up what the daemon had, though its runs are on record";
+            self.say(audit_id, what.to_owned());
+            return false;
+        }
         self.found.clear();
-        self.counted.clear();
         self.latest = Some(created_at);
+        true
     }
 
     pub(super) fn into_divergences(mut self) -> Vec<Divergence> {

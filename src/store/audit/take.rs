@@ -65,12 +65,14 @@ impl Reader {
         }
         self.verification.rows += 1;
         if metadata.get(FORGOT).is_some() {
+            if !self.chronicle.forget(audit_id, created_at) {
+                return Ok(());
+            }
             // Whatever was the daemon's is people's from here on.
             self.replay = Replay::default();
             self.verification.foreign.clear();
             self.verification.divergences.clear();
             self.loose.clear();
-            self.chronicle.forget(created_at);
             return Ok(());
         }
         self.chronicle.take(audit_id, created_at, &metadata, (&entity.0, &action.0));
