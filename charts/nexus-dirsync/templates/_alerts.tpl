@@ -43,6 +43,8 @@
     or
     (
       max(dirsync_last_success_timestamp_seconds{ {{- $s -}} }) == 0
+      and max(dirsync_last_attempt_timestamp_seconds{ {{- $s -}} }) > 0
+      unless max(dirsync_database_up{ {{- $s -}} }) == 0
       unless
       (
         max(dirsync_run_in_progress{ {{- $s -}} }) == 1
@@ -153,7 +155,8 @@
     releases it; somebody must approve or reject it.
 - alert: NexusDirsyncDeltaTokenOld
   expr: |-
-    time() - (max by (stream) (dirsync_delta_token_timestamp_seconds{ {{- $s -}} }) > 0) > {{ toJson .thresholds.deltaTokenSeconds }}
+    time() - (max by (stream) (dirsync_delta_token_timestamp_seconds{ {{- $s -}} }) > 0)
+      > on () group_left () clamp_min(1.5 * min(dirsync_schedule_gap_seconds{ {{- $s -}} } > 0), {{ toJson .thresholds.deltaTokenSeconds }})
   for: 15m
   severity: warning
   summary: A delta link grows old.
@@ -190,11 +193,17 @@
 - alert: NexusDirsyncAuditDiverged
   expr: |-
     max(dirsync_audit_differences{ {{- $s -}} } {{ $leads }}) > {{ toJson .thresholds.auditDifferences }}
-  for: 1m
+    or
+    (
+      max(dirsync_findings{ {{- $s -}} ,kind="audit_diverged"} {{ $leads }}) > 0
+      and max(dirsync_audit_verified_timestamp_seconds{ {{- $s -}} } {{ $leads }}) == 0
+      and max(dirsync_audit_verification_due_timestamp_seconds{ {{- $s -}} } {{ $leads }}) > 0
+    )
+  for: 5m
   severity: critical
   summary: Audit and tables do not tell the same.
   description: >-
-    In {{`{{ $value }}`}} places. Somebody wrote to the daemon's rows or to the audit past the
+    In {{`{{ $value }}`}} places at least. Somebody wrote to the daemon's rows or to the audit past the
     daemon, or one of the two was restored without the other.
 - alert: NexusDirsyncAuditUnverified
   expr: |-
