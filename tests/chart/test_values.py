@@ -116,15 +116,24 @@ SECRETS = {
     "PGPASSWORD": "database.existingSecret.name",
 }
 NO_SECRETS = [
-    *({"name": name, "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}} for name in SECRETS),
-    {"name": "DIRSYNC__IDENTITY__CLIENT_SECRET", "value": ""},
+    *({"name": name, "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}} for name in SECRETS if "__" not in name),
     {"name": "AZURE_CLIENT_SECRET", "value": "$(FROM_A_SECRET)"},
-    {"name": "DIRSYNC__IDENTITY__CLIENT_SECRET_FILE", "value": "/run/secrets/graph"},
     {"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/run/secrets/token"},
     {"name": "AZURE_TOKEN_CREDENTIALS", "value": "prod"},
     {"name": "DIRSYNC__DATABASE__POOL_SIZE", "value": "4"},
     {"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"},
     {"name": "TOKEN_ISSUER", "value": "https://example.com"},
+]
+
+# Variables of settings that other values decide, and those values.
+DECIDED = [
+    ({"name": "DIRSYNC__DATABASE__URL", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}, "database.existingSecret"),
+    ({"name": "DIRSYNC__DATABASE__URL_FILE", "value": "/run/url"}, "database.existingSecret"),
+    ({"name": "DIRSYNC__IDENTITY__CLIENT_SECRET", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}, "set identity"),
+    ({"name": "DIRSYNC__IDENTITY__CLIENT_SECRET_FILE", "value": "/run/secrets/graph"}, "set identity"),
+    ({"name": "dirsync__http__listen", "value": "0.0.0.0:9999"}, "listen.port"),
+    ({"name": "DIRSYNC__REGISTRY__FILE", "value": "/registry.toml"}, "set registry"),
+    ({"name": "DIRSYNC__SCHEDULE__STOP_GRACE", "value": "10m"}, "config.schedule.stop_grace"),
 ]
 
 
@@ -183,6 +192,16 @@ class Refusals(unittest.TestCase):
                     self.assertIn(f"extraEnv gives {name} as plain text", told)
                     self.assertIn(remedy, told)
                     self.assertNotIn("s3cret", told)
+
+    def test_a_setting_that_other_values_decide_is_refused_as_a_variable(self):
+        for variable, value in DECIDED:
+            with self.subTest(variable):
+                for told in refusals(merge(MINIMAL, {"extraEnv": [variable]})):
+                    self.assertIn(f"extraEnv gives {variable['name']}", told)
+                    self.assertIn(value, told)
+        both = {"extraEnv": [{"name": "PGSSLROOTCERT", "value": "/mine.pem"}], "database": {"ca": {"secret": "mine"}}}
+        for told in refusals(merge(MINIMAL, both)):
+            self.assertIn("database.ca", told)
 
     def test_what_is_no_secret_or_comes_from_one_is_taken(self):
         for variable in NO_SECRETS:

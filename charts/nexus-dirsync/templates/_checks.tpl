@@ -15,6 +15,7 @@
 {{- end -}}
 {{- include "nexus-dirsync.instanceChecks" . -}}
 {{- include "nexus-dirsync.secretChecks" . -}}
+{{- include "nexus-dirsync.decidedChecks" . -}}
 {{- if and $values.database.ca.configMap $values.database.ca.secret -}}
 {{- fail "\n\ndatabase.ca.configMap and database.ca.secret are both set: choose one of the two.\n" -}}
 {{- end -}}
@@ -72,10 +73,31 @@
 {{- $remedy := "Take it from a Secret: valueFrom.secretKeyRef with its name and key." -}}
 {{- if regexMatch "DATABASE|^PG" $name -}}
 {{- $remedy = "Put the whole URL into a Secret, and name that in database.existingSecret.name." -}}
-{{- else if contains "CLIENT_SECRET" $name -}}
-{{- $remedy = "Set identity.kind to client_secret and name the Secret in identity.clientSecret.existingSecret; or take it from there: valueFrom.secretKeyRef with its name and key." -}}
+{{- else if and (contains "CLIENT_SECRET" $name) (hasPrefix "DIRSYNC" $name) -}}
+{{- $remedy = "Set identity.kind to client_secret and name the Secret in identity.clientSecret.existingSecret." -}}
 {{- end -}}
 {{- fail (printf "\n\nextraEnv gives %s as plain text: whoever may read the Deployment, or what Helm stores of the values, reads the secret.\n%s\n" .name $remedy) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Variables of settings that other values decide: the daemon would be told twice, or the pod
+     be made for another setting than it runs with. */}}
+{{- define "nexus-dirsync.decidedChecks" -}}
+{{- $decided := list
+  (list "DATABASE__URL(_FILE)?" "database.existingSecret, or database.sqlite for a trial")
+  (list "IDENTITY__\\w+" "identity")
+  (list "HTTP__LISTEN" "listen.address and listen.port")
+  (list "REGISTRY__FILE" "registry")
+  (list "SCHEDULE__STOP_GRACE" "config.schedule.stop_grace, which terminationGracePeriodSeconds follows") -}}
+{{- range $variable := .Values.extraEnv -}}
+{{- range $decided -}}
+{{- if regexMatch (printf "^DIRSYNC__%s$" (first .)) (upper $variable.name) -}}
+{{- fail (printf "\n\nextraEnv gives %s, but the chart decides that by other values: take it out, and set %s.\n" $variable.name (last .)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $variable.name "PGSSLROOTCERT") (or $.Values.database.ca.configMap $.Values.database.ca.secret) -}}
+{{- fail "\n\nextraEnv gives PGSSLROOTCERT, and database.ca names an authority as well: choose one of the two.\n" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
