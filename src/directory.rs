@@ -90,7 +90,7 @@ pub enum Tombstone {
     Hard,
 }
 
-/// Why we believe that something is gone; recorded in the audit.
+/// Why we believe that something is gone, or disabled; recorded in the audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Evidence {
     /// A delta round buried it.
@@ -99,6 +99,8 @@ pub enum Evidence {
     CompleteRead,
     /// Graph was asked for this very id and does not have it.
     ConfirmedById,
+    /// Graph shows the object itself, with the property that decides.
+    Shown,
     /// It follows from other observed state: a nested edge, a removed group, or a
     /// difference that an earlier run saw and the guard withheld.
     Derived,
@@ -111,13 +113,14 @@ impl Evidence {
             Self::DeltaTombstone => "delta_tombstone",
             Self::CompleteRead => "complete_read",
             Self::ConfirmedById => "confirmed_by_id",
+            Self::Shown => "shown",
             Self::Derived => "derived",
         }
     }
 
     /// The evidence of a label, for rows read back.
     pub fn parse(label: &str) -> Option<Self> {
-        [Self::DeltaTombstone, Self::CompleteRead, Self::ConfirmedById, Self::Derived]
+        [Self::DeltaTombstone, Self::CompleteRead, Self::ConfirmedById, Self::Shown, Self::Derived]
             .into_iter()
             .find(|evidence| evidence.label() == label)
     }

@@ -276,3 +276,28 @@ async fn letter_case_does_not_count_in_any_alphabet_nor_in_any_mode() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_audit_says_how_it_is_known_that_somebody_was_disabled_or_deleted() {
+    for on in BOTH {
+        let world = World::new(on, company(&[("team", &["ada", "bob"])])).await;
+        world.run(Full).await;
+        let told = |since: u64| {
+            world.lines(
+                "action, replace(CAST(metadata AS text), ' ', '') LIKE '%\"evidence\":\"shown\"%', \
+                 replace(CAST(metadata AS text), ' ', '') LIKE '%\"evidence\":\"delta_tombstone\"%'",
+                &format!("audit_logs WHERE id > {since} AND entity_type = 'user'"),
+            )
+        };
+        let (yes, no) = if on == On::Sqlite { ("1", "0") } else { ("t", "f") };
+        for enabled in [false, true] {
+            let since = world.audit_mark();
+            let set = |user: &mut graph_simulator::User| user.account_enabled = Some(enabled);
+            world.follow(|tenant| tenant.update_user(id("ada"), set)).await;
+            assert_eq!(told(since), [format!("status_change|{yes}|{no}")], "{on:?} {enabled}");
+        }
+        let since = world.audit_mark();
+        world.follow(|tenant| tenant.soft_delete_user(id("ada"))).await;
+        assert_eq!(told(since), [format!("status_change|{no}|{yes}")], "{on:?}");
+    }
+}

@@ -75,7 +75,11 @@ impl Users<'_> {
             let evidence = match (world.users.get(&id).map(|user| user.presence), &after) {
                 (_, None) => Some(Evidence::ConfirmedById),
                 (Some(Presence::Gone(_, evidence)), Some(_)) => Some(evidence),
-                _ => None,
+                // Disabled or enabled: `accountEnabled` says so.
+                (_, Some(after)) => {
+                    let was = before.filter(|row| row.identity.is_some());
+                    was.filter(|row| row.state() != after.state()).map(|_| Evidence::Shown)
+                }
             };
             let before = before.cloned();
             draft.plan.users.push(Change { key: id, before, after, evidence });
