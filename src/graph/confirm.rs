@@ -134,6 +134,7 @@ impl Directory {
         for ((id, living), deleted) in missing.into_iter().zip(self.in_deleted(&ids).await?) {
             let since = match deleted? {
                 Reply::Here(object, answer) => {
+                    is_about(&object, id, Endpoint::DeletedItems)?;
                     GoneSince::SoftSince(deleted_at(&object), agreed(living, answer)?)
                 }
                 Reply::Missing(answer) => GoneSince::Gone(agreed(living, answer)?),
@@ -156,13 +157,10 @@ impl Directory {
         let mut missing = Vec::new();
         for (id, living) in ids.iter().zip(self.living(kind, ids).await?) {
             match living {
-                Ok(Reply::Here(object, _)) if object.id.get(kind.endpoint)? == *id => {
-                    all.insert(*id, Verdict::Here(read(*object)));
-                }
-                Ok(Reply::Here(..)) => {
-                    let what = "it answered with another object than the one asked for".to_owned();
-                    let error = Error::Malformed { endpoint: kind.endpoint, what };
-                    all.insert(*id, Verdict::Unknown(error));
+                Ok(Reply::Here(object, _)) => {
+                    let told = is_about(&object, *id, kind.endpoint);
+                    let here = |()| Verdict::Here(read(*object));
+                    all.insert(*id, told.map_or_else(Verdict::Unknown, here));
                 }
                 Ok(Reply::Missing(answer)) => missing.push((*id, answer)),
                 Err(error) => {
@@ -173,7 +171,9 @@ impl Directory {
         let ids: Vec<_> = missing.iter().map(|(id, _)| *id).collect();
         for ((id, living), deleted) in missing.into_iter().zip(self.in_deleted(&ids).await?) {
             let grave = match deleted {
-                Ok(Reply::Here(_, answer) | Reply::Missing(answer)) => agreed(living, answer),
+                Ok(Reply::Here(object, answer)) => is_about(&object, id, Endpoint::DeletedItems)
+                    .and_then(|()| agreed(living, answer)),
+                Ok(Reply::Missing(answer)) => agreed(living, answer),
                 Err(Error::Forbidden(_)) if kind.of == ObjectKind::Group => {
                     Grave::unseen(living).ok_or_else(disagreement)
                 }
@@ -275,6 +275,15 @@ pub(super) fn doubt<'a, T>(
     error: &Error,
 ) {
     all.extend(ids.into_iter().map(|id| (*id, Verdict::Unknown(error.clone()))));
+}
+
+/// Whether an answer is about the object that was asked for.
+fn is_about(object: &Object, id: ObjectId, endpoint: Endpoint) -> Result<(), Error> {
+    if object.id.get(endpoint)? == id {
+        return Ok(());
+    }
+    let what = "it answered with another object than the one asked for".to_owned();
+    Err(Error::Malformed { endpoint, what })
 }
 
 /// The grave that two answers prove.

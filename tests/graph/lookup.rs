@@ -55,7 +55,17 @@ async fn doubt_about_a_lost_user_is_no_answer_and_concerns_nobody_else() {
         )
     };
     let deleted = |code| (format!("deletedItems/{}", lost[1]), status(code, &[]));
-    for (path, effect) in [own(400), own(403), own(410), deleted(400), deleted(403), deleted(410)] {
+    let answer = |json| {
+        let body = FaultBody::Json(json);
+        let effect = Effect::Status { status: 200, headers: vec![], body };
+        (format!("deletedItems/{}", lost[1]), effect)
+    };
+    let others = [
+        answer(serde_json::json!({ "value": [] })),
+        answer(serde_json::json!({ "id": lost[0], "deletedDateTime": "2026-01-01T00:00:00Z" })),
+    ];
+    let codes = [own(400), own(403), own(410), deleted(400), deleted(403), deleted(410)];
+    for (path, effect) in codes.into_iter().chain(others) {
         let fault = bench.simulator.inject(Fault::on(&path, effect));
         for asked_by_list in [false, true] {
             let found = if asked_by_list {
