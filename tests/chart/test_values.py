@@ -93,6 +93,11 @@ TOGETHER = [
     ),
     ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, ["serviceMonitor.enabled", "podMonitor.enabled"]),
     ({"serviceMonitor": {"enabled": True}, "service": {"enabled": False}}, ["serviceMonitor.enabled", "service.enabled"]),
+    (at("commonAnnotations", {"helm.sh/hook": "test"}), ["commonAnnotations", "helm.sh/hook", "Take it out"]),
+    (at("serviceMonitor", {"enabled": True, "interval": "5s"}), ["serviceMonitor.scrapeTimeout", "10s", "5s"]),
+    (at("podMonitor", {"enabled": True, "scrapeTimeout": "1m"}), ["podMonitor.scrapeTimeout", "1m", "30s"]),
+    (at("listen.address", "127.0.0.1"), ["listen.address", "127.0.0.1", "0.0.0.0"]),
+    (at("listen.address", "[::1]"), ["listen.address", "[::]"]),
 ]
 
 # What is close to that, and right.

@@ -16,6 +16,14 @@
 {{- include "nexus-dirsync.instanceChecks" . -}}
 {{- include "nexus-dirsync.secretChecks" . -}}
 {{- include "nexus-dirsync.decidedChecks" . -}}
+{{- range $name := keys $values.commonAnnotations -}}
+{{- if hasPrefix "helm.sh/" $name -}}
+{{- fail (printf "\n\ncommonAnnotations has %s: Helm would take the Deployment and all else for hooks, or treat them in a way of its own. Take it out.\n" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if regexMatch "^(127\\.|localhost$|\\[?::1\\]?$)" ($values.listen.address | toString) -}}
+{{- fail (printf "\n\nlisten.address is %s, where neither probes nor Prometheus reach the daemon: use 0.0.0.0, or [::] for IPv6.\n" $values.listen.address) -}}
+{{- end -}}
 {{- if and $values.database.ca.configMap $values.database.ca.secret -}}
 {{- fail "\n\ndatabase.ca.configMap and database.ca.secret are both set: choose one of the two.\n" -}}
 {{- end -}}
@@ -40,6 +48,14 @@
 {{- end -}}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- fail "\n\nserviceMonitor.enabled and podMonitor.enabled are both set: everything would be counted twice. Choose one of the two.\n" -}}
+{{- end -}}
+{{- range $name := list "serviceMonitor" "podMonitor" -}}
+{{- $monitor := get $values $name -}}
+{{- $interval := include "nexus-dirsync.milliseconds" ($monitor.interval | toString) | float64 -}}
+{{- $timeout := include "nexus-dirsync.milliseconds" ($monitor.scrapeTimeout | toString) | float64 -}}
+{{- if and $monitor.enabled (gt $interval 0.0) (gt $timeout $interval) -}}
+{{- fail (printf "\n\n%s.scrapeTimeout is %s, longer than %s.interval (%s), which Prometheus refuses: make it shorter.\n" $name $monitor.scrapeTimeout $name $monitor.interval) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $values.serviceMonitor.enabled (not $values.service.enabled) -}}
 {{- fail "\n\nserviceMonitor.enabled takes service.enabled: set it, or use podMonitor.enabled.\n" -}}
