@@ -86,8 +86,9 @@ impl Auditor {
         loop {
             let every = config.borrow_and_update().audit.verify_every;
             if every.is_none() {
-                // What was found is not looked at any more, and may be over.
-                known = AuditStatus::default();
+                // What was found is not looked at any more, and may be over. Switched on
+                // again, it is due at once.
+                (known, last) = (AuditStatus::default(), None);
             }
             known.due_at = every.map(|every| due(&known, every, since));
             self.board.audit(&known);

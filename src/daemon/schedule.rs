@@ -88,9 +88,7 @@ impl Timetable {
     pub fn next(&self) -> BTreeMap<Mode, DateTime<Utc>> {
         self.entries.iter().filter_map(|entry| Some((entry.mode, entry.next?))).collect()
     }
-}
 
-impl Timetable {
     /// The longest time between two runs of each mode, looking ahead from `now`.
     pub fn longest_gaps(&self, now: DateTime<Utc>) -> BTreeMap<Mode, TimeDelta> {
         let gap = |entry: &Entry| Some((entry.mode, entry.cron.longest_gap(now, self.zone)?));

@@ -143,7 +143,15 @@ async fn it_is_not_verified_where_that_is_off() {
     // Switched on, it is verified without another run.
     stage.set("audit.verify_every", "1h");
     daemon.signal(Signal::HUP);
-    until("the audit is verified", async || daemon.status().await.audit.verified_at).await;
+    let verified = async || daemon.status().await.audit.verified_at;
+    let first = until("the audit is verified", verified).await;
+    stage.set("audit.verify_every", "off");
+    daemon.signal(Signal::HUP);
+    daemon.until_status("nobody verifies", |status| status.audit == AuditStatus::default()).await;
+    stage.set("audit.verify_every", "1h");
+    daemon.signal(Signal::HUP);
+    let again = until("it is verified again, at once", verified).await;
+    assert!(again > first);
     daemon.stop().await;
 }
 
