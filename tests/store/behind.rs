@@ -32,6 +32,15 @@ fn items(world: &World) -> Vec<String> {
     world.lines("number, status", "dirsync_plan_items ORDER BY plan_hash, number")
 }
 
+/// The hash of the plan, and the number of the item that everything else follows from.
+async fn end_of_the_group(world: &World) -> (String, i32) {
+    let hash = world.pending().await.remove(0).hash;
+    let prefix = hash.clone();
+    let plan = world.store.read(move |tx| tx.plan(&prefix)).await.unwrap().expect("the plan");
+    let group = plan.items.iter().find(|(item, _)| item.kind == "group_removal");
+    (hash, group.expect("the group").0.number)
+}
+
 #[tokio::test]
 async fn it_is_shown_once_and_no_run_counts_it() {
     for on in BOTH {
@@ -79,11 +88,7 @@ async fn a_yes_to_all_of_it_does_all_of_it_and_signs_it() {
 async fn a_yes_to_it_alone_is_no_yes_to_what_it_follows_from() {
     for on in BOTH {
         let world = held(on).await;
-        let hash = world.pending().await.remove(0).hash;
-        let prefix = hash.clone();
-        let plan = world.store.read(move |tx| tx.plan(&prefix)).await.unwrap().expect("the plan");
-        let group = plan.items.iter().find(|(item, _)| item.kind == "group_removal");
-        let group = group.expect("the group").0.number;
+        let (hash, group) = end_of_the_group(&world).await;
         let others = (1..=7).filter(|number| *number != group).collect();
         world.answer(&hash, Decision::Approve(others)).await;
         let report = world.run(Delta).await;
@@ -106,11 +111,7 @@ async fn a_yes_to_it_alone_is_no_yes_to_what_it_follows_from() {
 async fn a_yes_to_the_end_alone_leaves_what_follows_for_another_answer() {
     for on in BOTH {
         let world = held(on).await;
-        let hash = world.pending().await.remove(0).hash;
-        let prefix = hash.clone();
-        let plan = world.store.read(move |tx| tx.plan(&prefix)).await.unwrap().expect("the plan");
-        let group = plan.items.iter().find(|(item, _)| item.kind == "group_removal");
-        let group = group.expect("the group").0.number;
+        let (hash, group) = end_of_the_group(&world).await;
         world.answer(&hash, Decision::Approve([group].into())).await;
         let report = world.run(Delta).await;
         assert_eq!((report.outcome, report.access.lost), (Outcome::Held, 2), "{on:?}");

@@ -126,10 +126,17 @@ impl Verdict {
     /// above it. Whoever answers sees both; no run counts it as done.
     fn hold_behind(&mut self, whole: &Plan, part: &Plan) {
         let happens = |item: &Item| part.taken.contains(item) || !whole.taken.contains(item);
-        let behind = self.allowed.iter().filter(|item| !happens(item));
+        let behind: Vec<Item> =
+            self.allowed.iter().filter(|item| !happens(item)).cloned().collect();
+        if behind.is_empty() {
+            return;
+        }
         let mut told = costs(whole);
-        let behind =
-            behind.map(|item| (item.clone(), told.remove(item).unwrap_or_default())).collect();
+        let behind = behind.into_iter().map(|item| {
+            let cost = told.remove(&item).unwrap_or_default();
+            (item, cost)
+        });
+        let behind = behind.collect();
         self.hold_back(whole, behind, &[Trip::Behind]);
     }
 
