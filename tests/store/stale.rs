@@ -127,3 +127,51 @@ async fn a_group_that_is_deleted_while_it_is_read_is_not_stale() {
         world.assert_rests().await;
     }
 }
+
+/// Somebody new may be unreadable for as long as Graph likes: everybody else goes on, and the
+/// group that tells of the newcomer is read until it tells enough.
+#[tokio::test]
+async fn a_member_who_cannot_be_read_holds_up_nobody_else() {
+    let lists_tell: &[(&str, &[&str], &[&str])] =
+        &[("emil", &[], &["ada", "emil"]), ("elsewhere", &["elsewhere"], &["ada"])];
+    let lists_name: &[(&str, &[&str], &[&str])] = &[("gil", &["readers"], &["ada"])];
+    for (on, code) in BOTH.into_iter().flat_map(|on| [(on, 400), (on, 403)]) {
+        let narrow = lists_tell.iter().map(|row| (false, row));
+        for (everything, (joiner, stale, who)) in
+            narrow.chain(lists_name.iter().map(|row| (true, row)))
+        {
+            let at = format!("{on:?}, everything: {everything}, {joiner} {code}");
+            let world = platform(on, everything).await;
+            let effect = status(code, FaultBody::Empty);
+            world.simulator.inject(Fault::on(format!("*{}*", id(joiner)), effect));
+            // Only the membership is told of somebody who was hired just now.
+            world.simulator.inject(Fault::on("users/delta", Effect::EmptyOk));
+            world
+                .follow(|tenant| {
+                    if everything {
+                        tenant.create_user(person(joiner));
+                    }
+                    tenant.add_member(id("readers"), id(joiner));
+                    tenant.remove_member(id("readers"), id("bob"));
+                    tenant.remove_member(id("others"), id("fay"));
+                })
+                .await;
+            assert_eq!(world.findings(), [finding("readers")], "{at}");
+            assert_eq!(world.who("app"), ["ada"], "{at}");
+            assert_eq!(world.who("tool"), [""; 0], "{at}");
+            for _ in 0..2 {
+                world.run(Delta).await;
+                let stale: Vec<String> = stale.iter().map(|group| finding(group)).collect();
+                assert_eq!(world.findings(), stale, "{at}");
+                assert_eq!(world.who("app"), *who, "{at}");
+            }
+            world.simulator.clear_faults();
+            world.run(Delta).await;
+            assert_eq!(world.findings(), [""; 0], "{at}");
+            let joined = if everything { "gil" } else { "emil" };
+            assert_eq!(world.who("app"), ["ada", joined], "{at}");
+            world.assert_rests().await;
+            world.assert_audit_whole().await;
+        }
+    }
+}

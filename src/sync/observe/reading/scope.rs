@@ -2,11 +2,11 @@
 //!
 //! Reads by id and by list what the delta rounds do not tell; nothing where nothing entered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Reader;
 use crate::directory::{Member, MemberKind, Members, ObjectId, Seen};
-use crate::graph::Verdict;
+use crate::graph::{self, Verdict};
 use crate::reconcile::fold::Part;
 use crate::reconcile::world::MemberRead;
 use crate::sync::Error;
@@ -25,7 +25,7 @@ impl Reader<'_> {
             let directory = &self.sync.directory;
             let verdicts = directory.groups_by_id(&unknown).await?;
             let mut part = Part::default();
-            let mut unreadable = BTreeSet::new();
+            let (mut unreadable, mut strangers) = (BTreeSet::new(), BTreeMap::new());
             for (id, verdict) in verdicts {
                 match verdict {
                     Verdict::Here(facts) => {
@@ -42,9 +42,13 @@ impl Reader<'_> {
                         unreadable.insert(id);
                         self.note_stale(id, &format!("it could not be read: {}", error.kind()));
                     }
-                    Verdict::Unknown(error) => return Err(error.into()),
+                    Verdict::Unknown(error) => {
+                        unreadable.insert(id);
+                        strangers.insert(id, error);
+                    }
                 }
             }
+            part.failed.extend(self.wait_for(strangers)?);
             let ids: Vec<ObjectId> = open.difference(&unreadable).copied().collect();
             let lists = directory.members(&ids, self.detail()).await?;
             self.listed.extend(&unreadable);
@@ -140,18 +144,52 @@ impl Reader<'_> {
         if users.is_empty() {
             return Ok(());
         }
-        let mut part = Part::default();
+        let (mut part, mut strangers) = (Part::default(), BTreeMap::new());
         for (id, verdict) in users {
-            let seen = match verdict {
-                Verdict::Here(facts) => Seen::Present(facts),
-                Verdict::Gone(grave) => Seen::Gone(grave),
-                // Nobody would ask for somebody so new again.
-                Verdict::Unknown(error) => return Err(error.into()),
-            };
-            part.users.insert(id, seen);
+            match verdict {
+                Verdict::Here(facts) => {
+                    part.users.insert(id, Seen::Present(facts));
+                }
+                Verdict::Gone(grave) => {
+                    part.users.insert(id, Seen::Gone(grave));
+                }
+                Verdict::Unknown(error) => {
+                    strangers.insert(id, error);
+                }
+            }
         }
+        part.failed = self.wait_for(strangers)?;
         self.take(part);
         Ok(())
+    }
+
+    /// Members who could not be read and are stored nowhere: no run would ask for them again.
+    /// So the groups in scope that have them are stale, which makes each run read these lists
+    /// again, and everybody else in them goes on. Fails where no group would be.
+    fn wait_for(
+        &mut self,
+        mut strangers: BTreeMap<ObjectId, graph::Error>,
+    ) -> Result<BTreeSet<ObjectId>, Error> {
+        let mut stale = BTreeMap::new();
+        let mut met = BTreeSet::new();
+        for (group, members) in self.parts.iter().flat_map(|part| &part.members) {
+            for member in joined_in(members).filter(|_| self.in_scope(*group)) {
+                if let Some(error) = strangers.get(&member.id) {
+                    met.insert(member.id);
+                    let why =
+                        format!("its member {} could not be read: {}", member.id, error.kind());
+                    stale.insert(*group, why);
+                }
+            }
+        }
+        strangers.retain(|id, _| !met.contains(id));
+        if let Some((_, error)) = strangers.pop_first() {
+            return Err(error.into());
+        }
+        for (group, why) in &stale {
+            self.note_stale(*group, why);
+        }
+        Ok(stale.into_keys().collect())
     }
 }
 
