@@ -248,16 +248,6 @@ impl Tx<'_> {
         Ok(rows.iter().map(|edge| (edge.group_id.into(), edge.member_id.into())).collect())
     }
 
-    /// How many guests are observed to exist.
-    pub fn count_guests(&mut self) -> Result<i64, Error> {
-        use dirsync_observed_users::dsl;
-        dsl::dirsync_observed_users
-            .filter(dsl::guest.eq(true).and(dsl::presence.eq("present")))
-            .count()
-            .get_result(self.conn)
-            .doing("counting guests")
-    }
-
     /// Everything observed.
     pub fn observed_all(&mut self) -> Result<Observed, Error> {
         Ok(Observed {

@@ -203,6 +203,36 @@ async fn switches_decide_about_new_rows_and_never_about_access() {
     }
 }
 
+/// Where all guests become members nothing was lost, so nothing is waited for.
+#[tokio::test]
+async fn guests_may_all_become_members() {
+    for on in BOTH {
+        let world = team(on).await;
+        world.link("app", id("readers"));
+        let visitors = ["gus", "ida", "kim"];
+        world
+            .follow(|tenant| {
+                for name in visitors {
+                    tenant.create_user(guest(name));
+                    tenant.add_member(id("readers"), id(name));
+                }
+            })
+            .await;
+        let link = || world.lines("users_link", "dirsync_cursors");
+        let before = link();
+        world.edit(|tenant| {
+            for name in visitors {
+                tenant.update_user(id(name), |user| user.user_type = Some("Member".into()));
+            }
+        });
+        world.run(Full).await;
+        assert_eq!(world.findings(), [""; 0], "{on:?}");
+        assert_ne!(link(), before, "{on:?}: the round is done with");
+        world.assert_rests().await;
+        world.assert_equals_tenant().await;
+    }
+}
+
 #[tokio::test]
 async fn admin_groups_give_the_role_and_take_back_only_what_they_gave() {
     for on in BOTH {

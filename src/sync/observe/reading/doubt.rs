@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Reader, Stream, is_present, present_ids};
+use super::{Reader, Stream, present_ids};
 use crate::directory::{Cursor, GroupFacts, ObjectId, Seen, UserFacts};
 use crate::reconcile::fold::Part;
 use crate::reconcile::world::{ObservedGroup, ObservedUser};
@@ -27,8 +27,6 @@ const SHOW_GROUPS: &[&str] = &[
 ];
 /// Mail can be taken away from people; from so many of a read at once it is not.
 const MAILS_LOST: usize = 10;
-/// So many guests do not all become members between two reads.
-const GUESTS_LOST: i64 = 3;
 
 /// Which streams were not believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,13 +74,11 @@ impl Reader<'_> {
     /// their place.
     pub(in crate::sync::observe) async fn mend_properties(&mut self) -> Result<Doubt, Error> {
         let mut doubt = Doubt::default();
-        let guests_vanished = self.guests_vanished().await?;
         for at in 0..self.parts.len() {
-            if looks_blank_users(&self.parts[at]) || (guests_vanished && self.listed_at == Some(at))
-            {
+            if looks_blank_users(&self.parts[at]) {
                 let ids = present_ids(&self.parts[at].users);
                 let stored = self.sync.store.read(move |tx| tx.observed_users(&ids)).await?;
-                if guests_vanished || lost_users(&self.parts[at], &stored) {
+                if lost_users(&self.parts[at], &stored) {
                     doubt.users = true;
                     mend_users(&mut self.parts[at], &stored);
                 }
@@ -114,21 +110,6 @@ impl Reader<'_> {
             }
         }
         Ok(doubt)
-    }
-
-    /// Whether a list of everybody shows no guest at all where there were some.
-    async fn guests_vanished(&self) -> Result<bool, Error> {
-        let Some(part) = self.listed_at.and_then(|at| self.parts.get(at)) else {
-            return Ok(false);
-        };
-        let all = self.sync.settings.all_users && !part.users.is_empty();
-        let shown = present(&part.users).any(|facts| facts.guest);
-        if !all || shown {
-            return Ok(false);
-        }
-        let gone = part.users.values().filter(|seen| !is_present(seen)).count();
-        let stored = self.sync.store.read(|tx| tx.count_guests()).await?;
-        Ok(stored >= GUESTS_LOST && gone == 0)
     }
 }
 
