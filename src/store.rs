@@ -26,6 +26,8 @@ mod schema;
 mod types;
 mod world;
 
+use std::path::Path;
+
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 
 use connection::{Conn, Connections, Pooled};
@@ -170,7 +172,7 @@ impl Store {
 
     /// Whether the database answers and its schema is the one this version knows.
     pub async fn ready(&self) -> Result<(), Error> {
-        match self.blocking(|store| migrate::state(&mut *store.connect()?)).await? {
+        match self.schema().await? {
             SchemaState::Current => Ok(()),
             other => Err(Error::Schema(other.to_string())),
         }
@@ -195,8 +197,20 @@ impl Store {
     }
 
     /// What the schema is, compared with what this version knows.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] where an embedded database was never made: asking makes none.
     pub async fn schema(&self) -> Result<SchemaState, Error> {
+        self.require_file()?;
         self.blocking(|store| migrate::state(&mut *store.connect()?)).await
+    }
+
+    /// Opening an embedded database makes one, even where somebody only asks.
+    fn require_file(&self) -> Result<(), Error> {
+        match self.settings.sqlite_path() {
+            Some(path) if !Path::new(path).exists() => Err(Error::Absent(path.to_owned())),
+            _ => Ok(()),
+        }
     }
 
     /// Applies pending migrations, all or none; returns their names. Safe to call from
@@ -212,11 +226,13 @@ impl Store {
     /// [`Error::Forgetting`] if nothing but the tables to be dropped knows which rows of the
     /// platform are the daemon's.
     pub async fn revert(&self) -> Result<String, Error> {
+        self.require_file()?;
         self.blocking(|store| migrate::revert(&mut *store.connect()?, Memory::Keep)).await
     }
 
     /// The same, giving that up: afterwards all rows are people's. The audit says so.
     pub async fn revert_and_forget(&self) -> Result<String, Error> {
+        self.require_file()?;
         self.blocking(|store| migrate::revert(&mut *store.connect()?, Memory::GiveUp)).await
     }
 

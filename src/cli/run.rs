@@ -99,7 +99,9 @@ fn readiness(store: Store, lead: watch::Receiver<Lead>) -> Readiness {
         let (store, lead) = (store.clone(), lead.clone());
         async move {
             store.ready().await.map_err(|error| match &error {
-                store::Error::Schema(_) => Unready::Other(error.to_string()),
+                store::Error::Absent(_) | store::Error::Schema(_) => {
+                    Unready::Other(error.to_string())
+                }
                 _ => Unready::Database(error.to_string()),
             })?;
             lead.borrow().problem.clone().map_or(Ok(()), |problem| Err(Unready::Other(problem)))

@@ -77,6 +77,11 @@ pub enum Error {
         /// The tenant in the configuration.
         configured: String,
     },
+    /// No file is where an embedded database should be.
+    #[error(
+        "there is no database at {0}; correct database.url, or make one there with `nexus-dirsync migrate`"
+    )]
+    Absent(String),
     /// The schema is older, newer or not ours.
     #[error("the database schema is not the one this version knows: {0}")]
     Schema(String),
@@ -147,6 +152,7 @@ impl Error {
             Self::LeadLost => "lead_lost",
             Self::Pooled => "database_pooled",
             Self::Tenant { .. } => "tenant_mismatch",
+            Self::Absent(_) => "database_absent",
             Self::Schema(_) => "schema",
             Self::Forgetting(_) => "forgetting",
             Self::NothingApplied | Self::Migration(_) => "migration",
@@ -163,7 +169,12 @@ impl Error {
     pub const fn is_lasting(&self) -> bool {
         matches!(
             self,
-            Self::Url | Self::Locked { .. } | Self::Tenant { .. } | Self::Schema(_) | Self::Pooled
+            Self::Url
+                | Self::Locked { .. }
+                | Self::Tenant { .. }
+                | Self::Absent(_)
+                | Self::Schema(_)
+                | Self::Pooled
         )
     }
 

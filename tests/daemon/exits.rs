@@ -34,6 +34,18 @@ fn commands_that_ask_the_database_alone_need_nothing_else() {
         (output.status.code(), text(output.stdout), text(output.stderr))
     };
     let there = ("DIRSYNC__DATABASE__URL", "sqlite://there.db");
+    for args in [
+        &["migrate", "--check"][..],
+        &["migrate", "--revert"],
+        &["audit", "verify"],
+        &["plans", "list"],
+        &["access", "who", "nothing"],
+    ] {
+        let (_, _, told) = ask(args, &[there]);
+        assert!(told.contains("there is no database at there.db"), "{args:?}: {told}");
+        assert!(told.contains("nexus-dirsync migrate"), "{args:?}: {told}");
+        assert!(!dir.path().join("there.db").exists(), "{args:?} made one");
+    }
     let (code, told, _) = ask(&["migrate"], &[there]);
     assert_eq!(code, Some(0), "{told}");
     assert!(told.starts_with("applied to SQLite, there.db: dirsync0001"), "{told}");
