@@ -120,6 +120,13 @@ SECRETS = {
     "AZURE_CLIENT_CERTIFICATE_PASSWORD": "valueFrom.secretKeyRef",
     "PGPASSWORD": "database.existingSecret.name",
 }
+# Whatever the variable is called.
+SECRET_URLS = {
+    "HTTPS_PROXY": "http://us3r:s3cret@proxy.example.com:3128",
+    "http_proxy": "us3r:s3cret@proxy.example.com:3128",
+    "ALL_PROXY": "http://:s3cret@proxy.example.com",
+    "MIRROR": "https://us3r:s3cret@mirror.example.com/path",
+}
 NO_SECRETS = [
     *({"name": name, "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}} for name in SECRETS if "__" not in name),
     {"name": "AZURE_CLIENT_SECRET", "value": "$(FROM_A_SECRET)"},
@@ -128,6 +135,9 @@ NO_SECRETS = [
     {"name": "DIRSYNC__DATABASE__POOL_SIZE", "value": "4"},
     {"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"},
     {"name": "TOKEN_ISSUER", "value": "https://example.com"},
+    {"name": "HTTP_PROXY", "value": "http://us3r:$(PASSWORD)@proxy.example.com:3128"},
+    {"name": "MIRROR", "value": "https://mirror.example.com:8443/people?of=ada@example.com"},
+    {"name": "CONTACT", "value": "mailto:ada@example.com"},
 ]
 
 # Variables of settings that other values decide, and those values.
@@ -196,6 +206,14 @@ class Refusals(unittest.TestCase):
                 for told in refusals(merge(MINIMAL, {"extraEnv": [{"name": "A", "value": "b"}, {"name": name, "value": "s3cret"}]})):
                     self.assertIn(f"extraEnv gives {name} as plain text", told)
                     self.assertIn(remedy, told)
+                    self.assertNotIn("s3cret", told)
+
+    def test_a_url_with_a_password_as_plain_text_is_refused(self):
+        for name, url in SECRET_URLS.items():
+            with self.subTest(name):
+                for told in refusals(merge(MINIMAL, {"extraEnv": [{"name": name, "value": url}]})):
+                    self.assertIn(f"extraEnv gives {name} as plain text", told)
+                    self.assertIn("valueFrom.secretKeyRef", told)
                     self.assertNotIn("s3cret", told)
 
     def test_a_setting_that_other_values_decide_is_refused_as_a_variable(self):

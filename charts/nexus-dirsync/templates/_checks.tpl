@@ -80,12 +80,16 @@
 {{- end -}}
 
 {{/* Secrets among the variables: the daemon's, Azure's and libpq's. What ends in _FILE names a
-     file, and what refers to another variable may refer to one from a Secret. Shows no value. */}}
+     file, and what refers to another variable may refer to one from a Secret. So is a URL with a
+     password, such as a proxy's, whatever the variable. Shows no value. */}}
 {{- define "nexus-dirsync.secretChecks" -}}
 {{- $secret := "^(DIRSYNC_+DATABASE_+URL|DIRSYNC_.*(SECRET|PASSWORD|TOKEN).*|AZURE_.*(SECRET|PASSWORD).*|PGPASSWORD)$" -}}
 {{- range .Values.extraEnv -}}
 {{- $name := upper .name -}}
-{{- if and .value (regexMatch $secret $name) (not (hasSuffix "_FILE" $name)) (not (contains "$(" (.value | toString))) -}}
+{{- $value := .value | toString -}}
+{{- $secretive := and (regexMatch $secret $name) (not (hasSuffix "_FILE" $name)) -}}
+{{- $secretive = or $secretive (regexMatch (ternary "^(\\w+://)?[^/?#]*:[^/?#]+@" "://[^/?#]*:[^/?#]+@" (hasSuffix "_PROXY" $name)) $value) -}}
+{{- if and .value $secretive (not (contains "$(" $value)) -}}
 {{- $remedy := "Take it from a Secret: valueFrom.secretKeyRef with its name and key." -}}
 {{- if regexMatch "DATABASE|^PG" $name -}}
 {{- $remedy = "Put the whole URL into a Secret, and name that in database.existingSecret.name." -}}
