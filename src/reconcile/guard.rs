@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use demand::{AdminMoves, Demand, ProductLoss, approved_decisions, count, rejected_gifts};
 pub use held::{
-    Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release, Seen,
+    Answer, Approval, Cost, End, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release, Seen,
 };
 pub use limits::{Allowance, Limit, Limits, Trip, Unit, judge};
 

@@ -245,6 +245,9 @@ pub struct Plan {
     pub taken: BTreeSet<Item>,
     /// What it left out, because [`Consent`] did not grant it.
     pub withheld: BTreeSet<Item>,
+    /// Roles, links and product memberships of which this run cannot tell whether they are
+    /// to end: a name means nobody, or an admin group is not known.
+    pub undecided: BTreeSet<Item>,
 }
 
 impl Plan {

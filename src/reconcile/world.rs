@@ -269,8 +269,6 @@ pub struct World {
     pub purge_users: BTreeMap<ObjectId, Purge>,
     /// Groups likewise.
     pub purge_groups: BTreeSet<ObjectId>,
-    /// Whether this run could tell who may be purged.
-    pub purges_asked: PurgesAsked,
     /// Findings that are open, with their message.
     pub open_findings: BTreeMap<(FindingKind, String), String>,
 }
@@ -280,24 +278,15 @@ pub struct World {
 pub struct HandMade {
     /// The row; `identity` is `None`.
     pub row: UserRow,
-    /// Whether it has rows in `product_members`.
-    pub has_products: bool,
+    /// Its rows in `product_members`: product and role.
+    pub products: BTreeMap<String, ProductRole>,
 }
 
 impl HandMade {
     /// Whether access hangs on the row, so that giving it to somebody needs a person.
     pub fn counts(&self) -> bool {
-        self.row.role == Role::Admin || self.has_products
+        self.row.role == Role::Admin || !self.products.is_empty()
     }
-}
-
-/// Whether a run asked the directory what is gone for good, and was answered: full runs do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PurgesAsked {
-    /// For users.
-    pub users: bool,
-    /// For groups.
-    pub groups: bool,
 }
 
 /// A user that may be purged.

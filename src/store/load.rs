@@ -88,6 +88,8 @@ pub struct Start {
     pub unresolved_names: BTreeSet<String>,
     /// Registry group names, folded, that somebody approved to be bound anew.
     pub approved_names: BTreeSet<String>,
+    /// Hashes of plans that were approved before this run reads the directory.
+    pub approved_plans: BTreeSet<String>,
     /// Since when each finding is open that concerns reading.
     pub troubled_since: BTreeMap<(FindingKind, String), DateTime<Utc>>,
 }
@@ -106,6 +108,7 @@ impl Tx<'_> {
             unread_groups: self.unread_groups()?,
             unresolved_names: self.unresolved_names()?,
             approved_names: self.approved_names()?,
+            approved_plans: self.approved_plans()?,
             troubled_since: self.findings_since()?,
         })
     }

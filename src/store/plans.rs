@@ -26,8 +26,7 @@ use super::types::{Id, Time};
 use super::{Doing, Error, RunInfo, Tx};
 use crate::directory::{Evidence, ObjectId};
 use crate::reconcile::guard::{
-    Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Seen, Verdict,
-    weigh_held,
+    Answer, Approval, Cost, Fate, Held, HeldItem, Losses, NewItem, Outlook, Verdict, weigh_held,
 };
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::PendingPlans;
@@ -125,8 +124,10 @@ pub struct Holding<'a> {
 }
 
 impl Tx<'_> {
-    /// Every open item, and what people said about it.
-    pub fn held_items(&mut self) -> Result<Held, Error> {
+    /// Every open item, and what people said about it. A yes counts if it was said before the
+    /// run read the directory, which is to be observed again after it: `approved` has the
+    /// plans of which that is so.
+    pub fn held_items(&mut self, approved: &BTreeSet<String>) -> Result<Held, Error> {
         let rows: Vec<(ItemRow, PlanRow)> = items::table
             .inner_join(plans::table)
             .filter(items::status.eq_any(OPEN))
@@ -142,6 +143,7 @@ impl Tx<'_> {
             let answer = match row.status.as_str() {
                 // What was approved is not what stands there: it is asked anew.
                 "approved" if altered.contains(&row.plan_hash) => Answer::LeftOver,
+                "approved" if !approved.contains(&row.plan_hash) => Answer::Pending,
                 "approved" => Answer::Approved(Arc::clone(
                     approvals.entry(plan.hash.clone()).or_insert_with(|| Arc::new(approval(&plan))),
                 )),
@@ -159,12 +161,23 @@ impl Tx<'_> {
                 answer,
                 cost: item.people(),
                 evidence: item.evidence.as_deref().and_then(Evidence::parse),
-                seen: item.seen.as_deref().and_then(Seen::parse),
+                seen: item.seen(),
                 outlook,
             };
             held.insert(item.item()?, known);
         }
         Ok(held)
+    }
+
+    /// Plans of which something is approved and not done yet.
+    pub fn approved_plans(&mut self) -> Result<BTreeSet<String>, Error> {
+        let hashes = items::table
+            .filter(items::status.eq("approved"))
+            .select(items::plan_hash)
+            .distinct()
+            .load(self.conn)
+            .doing("reading approved plans")?;
+        Ok(hashes.into_iter().collect())
     }
 
     /// Registry names, folded, that somebody approved to be bound anew.

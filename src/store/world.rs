@@ -13,7 +13,7 @@ use self::registry::turning;
 use super::bulk::IDS_MAX;
 use super::load::{EdgesOf, Which, edges, in_slices, observed_groups, observed_users};
 use super::lookup::{UsersBy, load_groups, load_users, waiting_for};
-use super::rows::EdgeRow;
+use super::rows::{EdgeRow, ProductMemberRow};
 use super::schema::{
     audit_logs, dirsync_aad_groups, dirsync_group_members, dirsync_user_identities,
     product_members, products, resource_deployments,
@@ -25,7 +25,7 @@ use crate::directory::{MemberKind, ObjectId, fold_case};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    HandMade, Namesakes, Purge, PurgesAsked, RegistryEntry, State, UserRow, World, claims,
+    HandMade, Namesakes, ProductRole, Purge, RegistryEntry, State, UserRow, World, claims,
 };
 
 /// What a run wants decided.
@@ -47,8 +47,6 @@ pub struct Question {
     pub purge_users: BTreeMap<ObjectId, Grave>,
     /// Groups that may be purged.
     pub purge_groups: BTreeMap<ObjectId, Grave>,
-    /// Whether Graph was asked who may be.
-    pub purges_asked: PurgesAsked,
     /// Users that earlier runs held something of.
     pub held_users: BTreeSet<ObjectId>,
     /// Groups likewise.
@@ -72,7 +70,6 @@ impl Tx<'_> {
             links: catalogue.links,
             open_findings: self.open_findings()?,
             purge_groups: question.purge_groups.keys().copied().collect(),
-            purges_asked: question.purges_asked,
             records: moved.records.clone(),
             registry: self.registry(question, catalogue.ours)?,
             ..World::default()
@@ -302,18 +299,20 @@ impl Tx<'_> {
 
     fn fill_hand_made_products(&mut self, world: &mut World) -> Result<(), Error> {
         let ids: Vec<i32> = world.hand_made.iter().filter_map(|made| made.row.id).collect();
-        let mut with: BTreeSet<i32> = BTreeSet::new();
+        let mut by_user: BTreeMap<i32, BTreeMap<String, ProductRole>> = BTreeMap::new();
         for slice in ids.chunks(IDS_MAX) {
-            let rows: Vec<i32> = product_members::table
+            let rows: Vec<(ProductMemberRow, String)> = product_members::table
                 .inner_join(products::table.on(products::id.eq(product_members::product_id)))
                 .filter(product_members::user_id.eq_any(slice))
-                .select(product_members::user_id)
+                .select((product_members::all_columns, products::name))
                 .load(self.conn)
                 .doing("reading product members")?;
-            with.extend(rows);
+            for (row, product) in rows {
+                by_user.entry(row.user_id).or_default().insert(product, row.role()?);
+            }
         }
         for made in &mut world.hand_made {
-            made.has_products = made.row.id.is_some_and(|id| with.contains(&id));
+            made.products = made.row.id.and_then(|id| by_user.remove(&id)).unwrap_or_default();
         }
         Ok(())
     }
@@ -418,6 +417,6 @@ fn place(world: &mut World, row: UserRow) {
         Some(identity) => {
             world.identities.insert(identity.object_id, row);
         }
-        None => world.hand_made.push(HandMade { row, has_products: false }),
+        None => world.hand_made.push(HandMade { row, products: BTreeMap::new() }),
     }
 }

@@ -51,7 +51,7 @@ impl Committing<'_> {
         let mandate = std::mem::take(&mut observation.mandate);
         let info = self.claim(tx, &mut observation, &mandate)?;
         let timer = Instant::now();
-        let held = tx.held_items()?;
+        let held = tx.held_items(&observation.approved_plans)?;
         let (world, drift) = self.load(tx, &mut observation, &held)?;
         let loaded = timer.elapsed();
 
@@ -104,7 +104,7 @@ impl Committing<'_> {
     ) -> Result<Decided, store::Error> {
         let limits = &self.settings.limits;
         let policy = self.policy(observation, held);
-        let decisions = guard::approved_decisions(held);
+        let decisions = guard::approved_decisions(held, world);
         let rejected = guard::rejected_gifts(held);
         let consent = Consent::removals_and(&decisions).refusing(&rejected);
         let mut whole = plan(world, &policy, consent);

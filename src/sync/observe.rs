@@ -7,7 +7,7 @@
 
 mod reading;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,6 @@ use crate::graph::{self, GoneSince, ObjectKind, Tally};
 use crate::reconcile::fold::{Admission, Part, Scope};
 use crate::reconcile::guard::Trip;
 use crate::reconcile::report::{CursorReset, FindingKind, Reading};
-use crate::reconcile::world::PurgesAsked;
 use crate::store::{Question, Start, Which};
 use reading::{Reader, Rounds};
 
@@ -62,6 +61,8 @@ pub struct Observation {
     pub(super) rehearsal: Option<Trip>,
     /// The time as Graph last told it.
     pub(super) server_time: Option<DateTime<Utc>>,
+    /// Plans that people had approved before anything was read.
+    pub(super) approved_plans: BTreeSet<String>,
     /// On whose behalf it will be committed.
     pub(super) mandate: Mandate,
 }
@@ -115,8 +116,9 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
         notes,
         reset: reset.or(lost),
         request_id: sync.directory.last_request_id(),
-        mandate: Mandate::default(),
         rehearsal: rehearsal(sync, &start),
+        approved_plans: start.approved_plans,
+        mandate: Mandate::default(),
         server_time: sync.directory.server_time().map(|time| time.trunc_subsecs(6)),
     })
 }
@@ -204,7 +206,6 @@ async fn add_purges(
         })
         .await?;
     if users.is_empty() && groups.is_empty() {
-        question.purges_asked = PurgesAsked { users: true, groups: true };
         return Ok(());
     }
     let here = Utc::now();
@@ -232,11 +233,9 @@ async fn add_purges(
     };
     let asked = sync.directory.gone_since(&users, ObjectKind::User).await?;
     question.purge_users.extend(asked.into_iter().filter_map(gone));
-    question.purges_asked.users = true;
     match sync.directory.gone_since(&groups, ObjectKind::Group).await {
         Ok(asked) => {
             question.purge_groups.extend(asked.into_iter().filter_map(gone));
-            question.purges_asked.groups = true;
         }
         // Without the right to look into the deleted groups nothing is known to be gone.
         Err(graph::Error::Forbidden(_)) => {}

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::held::{Answer, Cost, Fate, Held, HeldItem, Release, Seen, still_stands};
+use super::held::{Answer, Cost, Fate, Held, HeldItem, Release, still_stands};
 use super::limits::{Limits, Trip};
-use crate::directory::{Evidence, ObjectId};
+use crate::directory::{Evidence, ObjectId, fold_case};
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::Removals;
 use crate::reconcile::world::{ProductRole, State, World};
@@ -68,12 +68,13 @@ pub struct Demand {
     pub(super) admins: BTreeMap<String, AdminMoves>,
 }
 
-/// The decisions among what is held that people let through: planning needs them before
-/// anything can be judged.
-pub fn approved_decisions(held: &Held) -> BTreeSet<Item> {
-    let approved = held
-        .iter()
-        .filter(|(item, held)| item.is_decision() && matches!(held.answer, Answer::Approved(_)));
+/// The decisions among what is held that people let through, and that are about the same as
+/// then: planning needs them before anything can be judged.
+pub fn approved_decisions(held: &Held, world: &World) -> BTreeSet<Item> {
+    let approved = held.iter().filter(|(item, held)| {
+        let approved = matches!(held.answer, Answer::Approved(_));
+        item.is_decision() && approved && !held.has_changed(item, world)
+    });
     approved.map(|(item, _)| item.clone()).collect()
 }
 
@@ -93,7 +94,7 @@ impl Demand {
         }
         let met = |item: &Item| plan.taken.contains(item) || plan.withheld.contains(item);
         for (item, known) in held.iter().filter(|(item, _)| !met(item)) {
-            demand.miss(item, known, world);
+            demand.miss(item, known, plan, world);
         }
         demand.weigh_products(plan);
         demand.count_admins(plan, world);
@@ -101,12 +102,13 @@ impl Demand {
     }
 
     fn sort(&mut self, item: &Item, known: Option<&HeldItem>, limits: &Limits, world: &World) {
-        let changed =
-            |known: &HeldItem| known.seen.is_some() && known.seen != Seen::of(item, world);
         match known.map(|known| (&known.answer, known)) {
-            // A no is good until the directory changes what it was said about.
-            Some((Answer::Rejected, known)) if changed(known) => {
-                self.dropped.insert(item.clone(), Fate::Changed);
+            // An answer is good until what it was said about changes.
+            Some((Answer::Rejected | Answer::Approved(_), known))
+                if known.has_changed(item, world) =>
+            {
+                self.ask_anew(item, known.plan.clone(), None);
+                return;
             }
             Some((Answer::Pending | Answer::Rejected, _)) => {
                 self.standing.insert(item.clone());
@@ -149,34 +151,17 @@ impl Demand {
         }
     }
 
-    /// Holds what was approved as something else than it is now.
+    /// Holds what people answered as something else than it is now.
     pub(super) fn ask_anew(&mut self, item: &Item, plan: String, evidence: Option<Evidence>) {
         self.dropped.insert(item.clone(), Fate::Changed);
         self.known.extend(evidence.map(|evidence| (item.clone(), evidence)));
         self.forced.insert(item.clone(), Trip::Changed { plan });
     }
 
-    /// A held item that the plan does not ask for. Names and purges are not asked for in
-    /// every run: until they are, nothing can be said about them.
-    fn miss(&mut self, item: &Item, known: &HeldItem, world: &World) {
-        let unasked = match item {
-            Item::Rebinding(name, _) => {
-                world.registry.wanted.is_some() && !world.registry.candidates.contains_key(name)
-            }
-            Item::UserPurge(id) => {
-                let row = world.identities.get(id);
-                let is_back = world.users.get(id).is_some_and(|seen| seen.presence.is_present());
-                let removed = row.is_some_and(|row| row.state() == State::Removed) && !is_back;
-                removed && !world.purges_asked.users
-            }
-            Item::GroupPurge(id) => {
-                let state = world.group_rows.get(id).and_then(|row| row.state);
-                let is_back = world.groups.get(id).is_some_and(|seen| seen.presence.is_present());
-                state == Some(State::Removed) && !is_back && !world.purges_asked.groups
-            }
-            _ => false,
-        };
-        if unasked {
+    /// A held item that the plan does not ask for. It is over if this run could tell that
+    /// it is no difference any more; what could not be asked proves nothing.
+    fn miss(&mut self, item: &Item, known: &HeldItem, plan: &Plan, world: &World) {
+        if plan.undecided.contains(item) || is_untold(item, world) {
             self.standing.insert(item.clone());
         } else if matches!(known.answer, Answer::Approved(_)) {
             self.dropped.insert(item.clone(), Fate::Gone);
@@ -277,6 +262,43 @@ impl Demand {
             && approved.is_empty()
             && dropped.is_empty()
             && gone.is_empty()
+    }
+}
+
+/// Whether what this run was told leaves open if `item` is a difference.
+fn is_untold(item: &Item, world: &World) -> bool {
+    let registry = &world.registry;
+    match item {
+        Item::User(id) => world
+            .users
+            .get(id)
+            .is_some_and(|seen| seen.presence.is_present() && seen.facts.enabled.is_none()),
+        // Whoever may be purged is asked for in full runs, and after the retention.
+        Item::UserPurge(id) => {
+            let row = world.identities.get(id);
+            let is_back = world.users.get(id).is_some_and(|seen| seen.presence.is_present());
+            row.is_some_and(|row| row.state() == State::Removed) && !is_back
+        }
+        Item::GroupPurge(id) => {
+            let state = world.group_rows.get(id).and_then(|row| row.state);
+            let is_back = world.groups.get(id).is_some_and(|seen| seen.presence.is_present());
+            state == Some(State::Removed) && !is_back
+        }
+        Item::Rebinding(name, _) => {
+            let mut named = registry.wanted.iter().flatten().flat_map(|entry| &entry.groups);
+            let asked = registry.candidates.contains_key(name);
+            !asked && (registry.wanted.is_none() || named.any(|of| fold_case(of) == *name))
+        }
+        // Without a registry nothing of it is touched.
+        Item::Link(product, group) => {
+            let stands = world.links.get(group).is_some_and(|links| links.contains(product));
+            registry.wanted.is_none() && stands
+        }
+        Item::ProductMember(product, user) => {
+            let roles = world.product_members.get(user);
+            registry.wanted.is_none() && roles.is_some_and(|roles| roles.contains_key(product))
+        }
+        _ => false,
     }
 }
 

@@ -3,18 +3,18 @@
 //! Pure shapes; how they are stored, hashed and shown is not this module's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use super::limits::Trip;
-use crate::directory::{Evidence, ObjectId, Tombstone};
+use crate::directory::{Evidence, ObjectId, Tombstone, fold_case};
 use crate::reconcile::plan::Item;
 use crate::reconcile::report::labels;
-use crate::reconcile::world::{Presence, World};
+use crate::reconcile::world::{HandMade, Presence, World, preferred_address};
 
 labels! {
-    /// What was seen of a user or group whose end is held: an answer is about that, and a
-    /// no to a disabled account is none to a deleted one.
-    Seen {
+    /// How a user or group ends.
+    End {
         /// The account is disabled.
         Disabled = "disabled",
         /// In the deleted container, restorable.
@@ -24,26 +24,60 @@ labels! {
     }
 }
 
+/// What was seen of the thing that is held: an answer is about that, and a no to a disabled
+/// account is none to a deleted one, nor a yes to one row a yes to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// How the user or group ends.
+    End(End),
+    /// The row that would be adopted, and what hangs on it.
+    Row(String),
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::End(end) => f.write_str(end.label()),
+            Self::Row(row) => f.write_str(row),
+        }
+    }
+}
+
 impl Seen {
-    /// What `world` shows of the end that `item` is about; nothing of other items.
+    /// What `world` shows of the thing that `item` is about; nothing where nothing but the
+    /// item itself could change.
     pub fn of(item: &Item, world: &World) -> Option<Self> {
         let presence = match item {
             Item::User(id) => {
                 let user = world.users.get(id)?;
                 if user.presence.is_present() && user.facts.enabled == Some(false) {
-                    return Some(Self::Disabled);
+                    return Some(Self::End(End::Disabled));
                 }
                 user.presence
             }
             Item::Group(id) => world.groups.get(id)?.presence,
+            Item::Adoption(id) => return Some(Self::Row(adopted(*id, world))),
             _ => return None,
         };
         match presence {
             Presence::Present => None,
-            Presence::Gone(Tombstone::Soft, _) => Some(Self::Deleted),
-            Presence::Gone(Tombstone::Hard, _) => Some(Self::Gone),
+            Presence::Gone(Tombstone::Soft, _) => Some(Self::End(End::Deleted)),
+            Presence::Gone(Tombstone::Hard, _) => Some(Self::End(End::Gone)),
         }
     }
+}
+
+/// The row that a user would adopt, and what makes it a person's to say.
+fn adopted(id: ObjectId, world: &World) -> String {
+    let wished = world.users.get(&id).and_then(|user| preferred_address(&user.facts));
+    let wished = wished.map(fold_case).unwrap_or_default();
+    let made = world.hand_made.iter().find(|made| fold_case(&made.row.email) == wished);
+    made.map_or_else(String::new, |HandMade { row, products }| {
+        let products = products.iter().map(|(product, role)| format!(", {role} of {product}"));
+        let products: String = products.collect();
+        let number = row.id.unwrap_or_default();
+        format!("{} (row {number}, role {}{products})", row.email, row.role)
+    })
 }
 
 /// What an item costs: who loses each product by it, or gains it by a gift. Names, not numbers: an approval is
@@ -96,6 +130,13 @@ pub struct HeldItem {
     pub seen: Option<Seen>,
     /// What its plan said would come of it.
     pub outlook: Arc<Outlook>,
+}
+
+impl HeldItem {
+    /// Whether it is about something else than when it was held.
+    pub(super) fn has_changed(&self, item: &Item, world: &World) -> bool {
+        self.seen.is_some() && self.seen != Seen::of(item, world)
+    }
 }
 
 /// What a plan says of products that it would leave without anybody: an approval is about

@@ -176,7 +176,7 @@ pub enum Trip {
     ScopeChanged,
     /// Something that a person must always be asked.
     Decision,
-    /// It was approved, but would cost more now than what was approved.
+    /// It was answered, but costs more now than what was approved, or is shown otherwise.
     Changed {
         /// The hash of that plan.
         plan: String,
@@ -226,7 +226,7 @@ impl fmt::Display for Trip {
             ),
             Self::Decision => f.write_str("only a person can tell whether this is meant"),
             Self::Changed { plan } => {
-                write!(f, "it would cost more than was approved with plan {plan}")
+                write!(f, "plan {plan} was answered about something else: it would cost more now, or is shown otherwise")
             }
             Self::LeftOver { plan } => {
                 write!(f, "left over from plan {plan}, which was approved in part")

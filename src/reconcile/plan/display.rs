@@ -36,6 +36,7 @@ pub fn lines(plan: &Plan, world: &World) -> Vec<String> {
         access: _,
         taken: _,
         withheld,
+        undecided: _,
     } = plan;
     let mut lines = Vec::new();
     lines.extend(groups.iter().map(group_line));

@@ -25,6 +25,11 @@ impl Groups {
         self.purged.contains(&id)
     }
 
+    /// Whether the group gives access only because its end is withheld.
+    pub(super) fn is_ending(&self, id: ObjectId) -> bool {
+        self.ending.contains(&id)
+    }
+
     /// Whether some group gives access only because its end is withheld.
     pub(super) fn has_ending(&self) -> bool {
         !self.ending.is_empty()

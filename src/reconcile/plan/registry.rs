@@ -31,7 +31,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, groups: &Groups, users: &Users<'_>) 
     decide_products(draft, wanted);
     let bound_groups = bind_groups(draft, wanted, groups);
     let bound_owners = bind_owners(draft, wanted, users);
-    decide_links(draft, wanted, &bound_groups);
+    decide_links(draft, wanted, &bound_groups, groups);
     decide_members(draft, wanted, &bound_owners, users);
     end_bindings(draft, wanted, users);
     resolve_forgotten(draft, wanted);
@@ -192,6 +192,7 @@ fn decide_links(
     draft: &mut Draft<'_>,
     wanted: &[RegistryEntry],
     bound: &BTreeMap<String, ObjectId>,
+    groups: &Groups,
 ) {
     let desired: BTreeSet<(String, ObjectId)> = wanted
         .iter()
@@ -204,7 +205,9 @@ fn decide_links(
     };
     let mut changes = Vec::new();
     for (product, group) in &desired {
-        if !exists(product, group) && draft.may_give(|| Item::Linking(product.clone(), *group)) {
+        // A group whose end is withheld gives nothing that it has not given before.
+        let is_new = !exists(product, group) && !groups.is_ending(*group);
+        if is_new && draft.may_give(|| Item::Linking(product.clone(), *group)) {
             changes.push(LinkChange { product: product.clone(), group: *group, made: true });
         }
     }
@@ -214,6 +217,9 @@ fn decide_links(
         let key = (product.clone(), *group);
         let purged = purged.contains(group);
         let named = desired.contains(&key) || purged && names(world, wanted, &key);
+        if !named && unreadable.contains(product.as_str()) {
+            draft.plan.undecided.insert(Item::Link(product.clone(), *group));
+        }
         // A purge takes its links along; those that end anyway are things of their own.
         if !named
             && exists(product, group)
@@ -282,6 +288,9 @@ fn decide_members(
         }
     }
     for (key, role) in &world.registry.members {
+        if !desired.contains(key) && undecided.contains(key.0.as_str()) {
+            draft.plan.undecided.insert(Item::ProductMember(key.0.clone(), key.1));
+        }
         if !desired.contains(key)
             && !undecided.contains(key.0.as_str())
             && draft.may(Item::ProductMember(key.0.clone(), key.1))

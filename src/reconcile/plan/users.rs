@@ -118,8 +118,12 @@ pub(super) fn decide<'w>(
         let Some(seen) = world.users.get(id) else { continue };
         let above = closure.of(*id);
         let named = |group: &&ObjectId| draft.policy.admin_groups.contains(group);
-        let stays_admin = !may_take_roles
-            || above.iter().filter(named).any(|group| groups.state(*group) == Some(State::Live));
+        let may_tell = may_take_roles && !draft.policy.admin_groups.is_empty();
+        let is_above = |group: &ObjectId| groups.state(*group) == Some(State::Live);
+        let stays_admin = !may_tell || above.iter().filter(named).any(is_above);
+        if !may_tell && before.is_some_and(is_admin_of_ours) {
+            draft.plan.undecided.insert(Item::Role(*id));
+        }
         if purge(draft, *id, seen, before) {
             // A role that ends anyway is a thing of its own, should the purge have to wait.
             role(draft, *id, before, (false, stays_admin));
@@ -264,6 +268,11 @@ fn state(
         }
         Some(_) => Some(state),
     }
+}
+
+fn is_admin_of_ours(row: &UserRow) -> bool {
+    let granted = row.identity.as_ref().is_some_and(|identity| identity.admin_granted);
+    row.role == Role::Admin && granted
 }
 
 /// The role, and whether it is the daemon's to take back.

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::{ITEMS, ItemStatus, items, plans};
-use crate::directory::fold_case;
+use super::{ITEMS, ItemStatus, PlanItem, document, items, plans};
+use crate::directory::{ObjectId, fold_case};
 use crate::store::bulk;
 use crate::store::lookup::lower;
 use crate::store::schema::users;
-use crate::store::types::{Label, Time};
+use crate::store::types::{Id, Label, Time};
 use crate::store::{Doing, Error, Tx};
 
 /// What a person says about a plan.
@@ -115,7 +115,8 @@ impl Tx<'_> {
         use crate::store::schema::{
             dirsync_observed_users as observed, dirsync_user_identities as identities,
         };
-        // Somebody whose own end is held is no longer one whose word counts.
+        // Somebody whose own end is held is no longer one whose word counts, and neither is
+        // whoever is an admin only because that is held.
         let seen = observed::object_id.is_null().or(observed::presence
             .eq("present")
             .and(observed::enabled.is_null().or(observed::enabled.eq(true))));
@@ -128,12 +129,32 @@ impl Tx<'_> {
             .filter(users::role.eq(Label::of("admin")))
             .filter(identities::state.is_null().or(identities::state.eq("live")))
             .filter(seen)
-            .select((users::id, users::email))
-            .limit(2)
+            .select((users::id, users::email, identities::object_id.nullable()))
             .into_boxed();
         if let Some(email) = email {
             query = query.filter(lower(users::email).eq(fold_case(email)));
         }
-        query.load(self.conn).doing("looking for an admin")
+        let admins: Vec<(i32, String, Option<Id>)> =
+            query.load(self.conn).doing("looking for an admin")?;
+        let ending = self.ending_roles()?;
+        let stays = |id: &Option<Id>| id.is_none_or(|id| !ending.contains(&id.into()));
+        let admins = admins.into_iter().filter(|(.., id)| stays(id));
+        Ok(admins.map(|(row, email, _)| (row, email)).collect())
+    }
+
+    /// Whose role is to be taken back, and was not refused.
+    fn ending_roles(&mut self) -> Result<BTreeSet<ObjectId>, Error> {
+        let rows: Vec<(String, String)> = items::table
+            .filter(items::status.eq_any(["held", "approved", "left_over"]))
+            .filter(items::document.like("%\"kind\":\"role_removal\"%"))
+            .select((items::plan_hash, items::document))
+            .load(self.conn)
+            .doing("reading which roles are to end")?;
+        let mut people = BTreeSet::new();
+        for (hash, text) in rows {
+            let item: PlanItem = document::read(&text, &hash)?;
+            people.extend(item.user.map(ObjectId::new));
+        }
+        Ok(people)
     }
 }

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::directory::{ObjectId, fold_case};
-use crate::reconcile::guard::{Cost, Losses, NewItem, Outlook, Seen, Trip};
+use crate::directory::ObjectId;
+use crate::reconcile::guard::{Cost, End, Losses, NewItem, Outlook, Seen, Trip};
 use crate::reconcile::plan::Item;
 use crate::reconcile::report::Removals;
-use crate::reconcile::world::{World, preferred_address};
+use crate::reconcile::world::World;
 use crate::store::Error;
 
 const FORMAT: u32 = 1;
@@ -118,9 +118,10 @@ const fn kind_of(item: &Item) -> &'static str {
 
 impl PlanItem {
     fn new(number: i32, item: &Item, new: &NewItem, world: &World) -> Self {
+        let seen = Seen::of(item, world);
         let (user, group, name) = match item {
             Item::User(id) | Item::UserPurge(id) | Item::Role(id) => (Some(*id), None, None),
-            Item::Adoption(id) => (Some(*id), None, Some(adopted(*id, world))),
+            Item::Adoption(id) => (Some(*id), None, seen.as_ref().map(ToString::to_string)),
             Item::Group(id) | Item::GroupPurge(id) => (None, Some(*id), None),
             Item::Membership(group, user) | Item::Joining(group, user) => {
                 (Some(*user), Some(*group), None)
@@ -153,10 +154,21 @@ impl PlanItem {
             kind: kind_of(item).to_owned(),
             name,
             number,
-            seen: Seen::of(item, world).map(|seen| seen.label().to_owned()),
+            seen: match seen {
+                Some(Seen::End(end)) => Some(end.label().to_owned()),
+                Some(Seen::Row(_)) | None => None,
+            },
             user: user.map(ObjectId::uuid),
             user_email: user.and_then(email),
         }
+    }
+
+    /// What was seen when it was held, as the guard compares it.
+    pub fn seen(&self) -> Option<Seen> {
+        if self.kind == "adoption" {
+            return self.name.clone().map(Seen::Row);
+        }
+        self.seen.as_deref().and_then(End::parse).map(Seen::End)
     }
 
     /// What it cost when it was held, as the guard compares it.
@@ -196,17 +208,6 @@ impl PlanItem {
             self.number, self.kind
         ))
     }
-}
-
-/// The row that a user would adopt, and what makes it a person's to say.
-fn adopted(id: ObjectId, world: &World) -> String {
-    let wished = world.users.get(&id).and_then(|user| preferred_address(&user.facts));
-    let wished = wished.map(fold_case).unwrap_or_default();
-    let made = world.hand_made.iter().find(|made| fold_case(&made.row.email) == wished);
-    made.map_or_else(String::new, |made| {
-        let products = if made.has_products { ", with product memberships" } else { "" };
-        format!("{} (role {}{products})", made.row.email, made.row.role)
-    })
 }
 
 /// A plan as it is stored.

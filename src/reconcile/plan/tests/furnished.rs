@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::model::Platform;
 use super::tenants::group_ids;
-use crate::reconcile::world::{HandMade, ProductRow, RegistryEntry, Role, UserRow};
+use crate::reconcile::world::{HandMade, ProductRole, ProductRow, RegistryEntry, Role, UserRow};
 
 /// A platform with links, a registry, admins and rows that people made.
 pub(super) fn furnished() -> impl Strategy<Value = Platform> {
@@ -72,5 +72,6 @@ fn hand_made(platform: &mut Platform, email: &str, weight: u8) -> HandMade {
         updated_at: now,
         identity: None,
     };
-    HandMade { row, has_products: weight == 2 }
+    let role = (weight == 2).then(|| ("p".to_owned(), ProductRole::Member));
+    HandMade { row, products: role.into_iter().collect() }
 }

@@ -12,7 +12,7 @@ use crate::reconcile::plan::{Change, Consent, Item, Plan, plan};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
     GroupRow, HandMade, Namesakes, ObservedUser, Policy, ProductRole, ProductRow, Purge,
-    PurgesAsked, RegistryEntry, RegistryWorld, State, UserRow, World, claims,
+    RegistryEntry, RegistryWorld, State, UserRow, World, claims,
 };
 
 /// What a run decides upon: everything, or what moved and what depends on it.
@@ -156,7 +156,6 @@ impl Platform {
             records: self.moved.records.clone(),
             purge_users: self.purge_users.clone(),
             purge_groups: self.purge_groups.clone(),
-            purges_asked: PurgesAsked { users: reach == Reach::Full, groups: reach == Reach::Full },
             open_findings: self.findings.clone(),
         };
         match reach {

@@ -100,7 +100,11 @@ fn play(platform: &mut Platform, reach: Reach, withhold: Withhold) -> Vec<String
     platform.apply(&first);
     let world = platform.world(Reach::Full);
     let again = planned(&world, &platform.policy, withhold);
-    let rest = Plan { withheld: again.withheld.clone(), ..Plan::default() };
+    let rest = Plan {
+        withheld: again.withheld.clone(),
+        undecided: again.undecided.clone(),
+        ..Plan::default()
+    };
     let said_again = lines(&again, &world).join("\n");
     assert_eq!(again, rest, "planned:\n{}\n\nand then:\n{said_again}\n", said.join("\n"));
     said
@@ -193,7 +197,8 @@ fn by_people(platform: &mut Platform, words: &[&str]) {
                 updated_at: now,
                 identity: None,
             };
-            platform.local.push(HandMade { row, has_products: rest.contains(&"products") });
+            let role = rest.contains(&"products").then(|| ("p".to_owned(), ProductRole::Member));
+            platform.local.push(HandMade { row, products: role.into_iter().collect() });
         }
         ["drop", email] => platform.local.retain(|made| made.row.email != *email),
         ["foreign", name, rest @ ..] => {
