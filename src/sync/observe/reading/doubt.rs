@@ -126,6 +126,7 @@ type Property = fn(&UserFacts) -> bool;
 const NAME: Property = |facts| facts.display_name.is_some();
 const UPN: Property = |facts| facts.upn.is_some();
 const MAIL: Property = |facts| facts.mail.is_some();
+const ENABLED: Property = |facts| facts.enabled.is_some();
 
 fn is_blank(facts: &UserFacts) -> bool {
     !NAME(facts) && !UPN(facts) && !MAIL(facts) && facts.enabled.is_none()
@@ -141,7 +142,7 @@ fn looks_blank_users(part: &Part) -> bool {
         }
         all > 0 && lacking * 2 >= all
     };
-    half(&is_blank) || [NAME, UPN, MAIL].iter().any(|has| half(&|facts| !has(facts)))
+    half(&is_blank) || [NAME, UPN, MAIL, ENABLED].iter().any(|has| half(&|facts| !has(facts)))
 }
 
 /// Whether so many lack what they had, as nobody would take it from them.
@@ -158,7 +159,7 @@ fn lost_users(part: &Part, stored: &BTreeMap<ObjectId, ObservedUser>) -> bool {
         }
         (lost, lost > 0 && lost >= kept)
     };
-    // Azure AD cannot clear these two; mail it can.
+    // Azure AD cannot clear these; mail it can.
     let (mails, most_mails) = lost(MAIL);
     let blank = part.users.iter().filter(|(id, seen)| {
         let was_blank = stored.get(id).is_some_and(|user| is_blank(&user.facts));
@@ -166,6 +167,7 @@ fn lost_users(part: &Part, stored: &BTreeMap<ObjectId, ObservedUser>) -> bool {
     });
     lost(NAME).1
         || lost(UPN).1
+        || lost(ENABLED).1
         || (most_mails && mails >= MAILS_LOST)
         || blank.count() * 2 >= present(&part.users).count()
 }
