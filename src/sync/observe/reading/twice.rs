@@ -63,7 +63,9 @@ impl Reader<'_> {
                 stale.extend(empty.into_iter().map(|group| (group, EMPTY.to_owned())));
                 by_group.clear();
             }
-            self.conclude(&by_group, &by_member, &answers, &mut stale);
+            let mut doubted = self.contradicted(&answers);
+            doubted.extend(self.silent(&asked, &answers).await);
+            self.conclude((&by_group, &by_member), &answers, &doubted, &mut stale);
         }
         for (group, why) in &stale {
             self.note_stale(*group, why);
@@ -256,14 +258,13 @@ impl Reader<'_> {
     /// Writes down who has left; whoever has not, or may not have, stays.
     fn conclude(
         &mut self,
-        by_group: &Missing,
-        by_member: &Missing,
+        (by_group, by_member): (&Missing, &Missing),
         answers: &BTreeMap<ObjectId, MemberOf>,
+        doubted: &BTreeSet<ObjectId>,
         stale: &mut BTreeMap<ObjectId, String>,
     ) {
-        let contradicted = self.contradicted(answers);
         let second = |member: Member| match answers.get(&member.id) {
-            Some(Lookup::Complete(_)) if contradicted.contains(&member.id) => Second::Unknown,
+            Some(Lookup::Complete(_)) if doubted.contains(&member.id) => Second::Unknown,
             Some(Lookup::Complete(groups)) => Second::List(groups),
             // Deleted meanwhile; it stays a member until a round or a full run buries it.
             Some(Lookup::Gone) => Second::Deleted,
@@ -319,6 +320,23 @@ impl Reader<'_> {
             );
             self.note(FindingKind::ReadRefuted, MEMBERSHIPS, Some(told));
         }
+    }
+
+    /// Members who show no group at all, where the count does not agree: that is what a lost
+    /// permission looks like. The count lags (2.2 of the facts), so it speaks against only.
+    async fn silent(
+        &self,
+        asked: &[Member],
+        answers: &BTreeMap<ObjectId, MemberOf>,
+    ) -> BTreeSet<ObjectId> {
+        let shows_nothing = |member: &Member| match answers.get(&member.id) {
+            Some(Lookup::Complete(groups)) => groups.get().is_empty(),
+            _ => false,
+        };
+        let silent: Vec<Member> = asked.iter().copied().filter(shows_nothing).collect();
+        let counted = self.sync.directory.count_groups_of(&silent).await;
+        let doubted = silent.iter().zip(counted).filter(|(_, count)| !matches!(count, Ok(0)));
+        doubted.map(|(member, _)| member.id).collect()
     }
 
     /// Members whose own list lacks a group that shows them: what else it lacks means nothing.
