@@ -38,8 +38,10 @@ impl<'w> Closure<'w> {
         user: ObjectId,
         all: &'a BTreeSet<ObjectId>,
     ) -> Cow<'a, BTreeSet<ObjectId>> {
-        let lasting = self.lasting.as_ref().map(|lasting| Cow::Owned(lasting.of(user)));
-        lasting.unwrap_or(Cow::Borrowed(all))
+        let Some(lasting) = &self.lasting else { return Cow::Borrowed(all) };
+        let mut given = lasting.of(user);
+        given.retain(|group| !self.groups.is_ending(*group));
+        Cow::Owned(given)
     }
 
     /// The groups, among those that have a row, that `user` is an effective member of.
