@@ -11,6 +11,7 @@ mod held;
 mod limits;
 mod overtaken;
 mod part;
+mod rehearsal;
 mod surge;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +21,13 @@ pub use held::{
     Answer, Approval, Cost, End, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release, Seen,
 };
 pub use limits::{Allowance, Limit, Limits, Trip, Unit, judge};
+pub use rehearsal::Rehearsal;
 
 use self::overtaken::leaves_nobody;
 use super::plan::{Item, Plan};
 use super::report::{Removals, Totals};
 use super::world::{State, World};
+use crate::directory::ObjectId;
 
 /// What runs took away without a person's word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,8 +47,8 @@ pub struct Context<'a> {
     pub totals: Totals,
     /// What the other runs of the window took away.
     pub before: &'a Taken,
-    /// Why this run may take nothing away at all, if so.
-    pub rehearsal: Option<&'a Trip>,
+    /// What this run may not take away unasked, if so.
+    pub rehearsal: Option<&'a Rehearsal>,
     /// How many people reach each product that [`Demand::people_wanted`] names.
     pub people: &'a BTreeMap<String, u64>,
     /// How many live admins each product has that [`Demand::admins_wanted`] names.
@@ -185,9 +188,8 @@ impl Demand {
         }
         let mut removals = demand::weigh(&self.fresh, world);
         removals.access = self.products.values().map(|loss| loss.surprising).sum();
-        let rehearsal = context.rehearsal.filter(|_| context.limits.rehearse);
-        let mut general: Vec<Trip> = rehearsal.into_iter().cloned().collect();
-        general.extend(judge(removals, context.before.removals, context.totals, context.limits));
+        self.rehearse(world, context, trips, hold);
+        let general = judge(removals, context.before.removals, context.totals, context.limits);
         // Whoever is disabled or gone loses access at once, unless it is the number of
         // leavers that is surprising.
         let many_users = general.iter().any(|trip| match trip {
@@ -205,6 +207,22 @@ impl Demand {
                 hold.extend(loss.items.intersection(&self.fresh).cloned());
                 trips.extend(told);
             }
+        }
+    }
+
+    /// Holds what nobody has seen yet.
+    fn rehearse(
+        &self,
+        world: &World,
+        context: &Context<'_>,
+        trips: &mut Vec<Trip>,
+        hold: &mut BTreeSet<Item>,
+    ) {
+        let Some(rehearsal) = context.rehearsal.filter(|_| context.limits.rehearse) else { return };
+        let unseen = rehearsal.among(&self.fresh, world);
+        if !unseen.is_empty() {
+            trips.push(rehearsal.trip.clone());
+            hold.extend(unseen);
         }
     }
 
@@ -340,7 +358,7 @@ fn shift(total: &mut u64, before: bool, after: bool) {
 /// Users and groups that held items concern: later runs must look at them again.
 pub fn held_objects<'i>(
     items: impl IntoIterator<Item = &'i Item>,
-) -> (BTreeSet<crate::directory::ObjectId>, BTreeSet<crate::directory::ObjectId>) {
+) -> (BTreeSet<ObjectId>, BTreeSet<ObjectId>) {
     let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
     for item in items {
         match item {

@@ -11,11 +11,11 @@ use chrono::{DateTime, SubsecRound, Utc};
 use self::drift::Drift;
 use self::findings::{is_unconfirmed, note_plans, note_reading};
 use super::observe::Observation;
-use super::stamp::Stamp;
+use super::stamp::{Rehearsing, Stamp};
 use super::{Done, Error, Mandate, Run, Settings, Sync, report};
 use crate::directory::Mode;
 use crate::reconcile::fold::{Moved, fold};
-use crate::reconcile::guard::{self, Answer, Context, Demand, Held, Verdict};
+use crate::reconcile::guard::{self, Answer, Context, Demand, Held, Rehearsal, Verdict};
 use crate::reconcile::plan::{Consent, Item, Plan, plan};
 use crate::reconcile::report::{
     AccessMoves, Action, Entity, Outcome, Phase, Removals, Report, Totals,
@@ -172,9 +172,17 @@ impl Committing<'_> {
         let Applied { changes } = tx.apply(&plan, &world, &info, &verdict.approved)?;
         let totals = guard::totals_after(totals, &plan);
         tx.record_taken(&verdict.taken, &info)?;
-        // Asked in rehearsals alone: every other run is spared the look.
-        let rehearsing = observation.rehearsal.is_some()
-            && (observation.again || is_unconfirmed(&plan, &open) || tx.has_unread_groups()?);
+        let rehearsing = match &observation.rehearsal {
+            // Every other run is spared the look.
+            None => Rehearsing::Nothing,
+            Some(Rehearsal { groups: None, .. })
+                if observation.again || is_unconfirmed(&plan, &open) =>
+            {
+                Rehearsing::Everything
+            }
+            Some(_) if tx.has_unread_groups()? => Rehearsing::Unread,
+            Some(_) => Rehearsing::Nothing,
+        };
         let stamp = Stamp { in_doubt: observation.again, rehearsing, ..Stamp::of(self.settings) };
         info.fingerprint = stamp.to_string();
         tx.move_cursor(&observation.cursor, totals, &info)?;

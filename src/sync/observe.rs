@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::stamp::Stamp;
+use super::stamp::{Rehearsing, Stamp};
 use super::{Error, Mandate, Run, Sync};
 use crate::directory::{Cursor, Mode, Seen, fold_case};
 use crate::graph::{self, GoneSince, ObjectKind, Tally};
 use crate::reconcile::fold::{Admission, Part, Scope};
-use crate::reconcile::guard::Trip;
+use crate::reconcile::guard::{Rehearsal, Trip};
 use crate::reconcile::report::{CursorReset, FindingKind, Reading};
 use crate::store::{Question, Start, Which};
 use reading::{Reader, Rounds};
@@ -58,7 +58,7 @@ pub struct Observation {
     /// Graph's id of the last request.
     pub(super) request_id: Option<String>,
     /// Why this run may take nothing away unasked, if so.
-    pub(super) rehearsal: Option<Trip>,
+    pub(super) rehearsal: Option<Rehearsal>,
     /// The time as Graph last told it.
     pub(super) server_time: Option<DateTime<Utc>>,
     /// Plans that people had approved before anything was read.
@@ -125,17 +125,24 @@ pub(super) async fn observe(sync: &Sync, run: Run) -> Result<Observation, Error>
 
 /// Nobody has seen yet what the first run over a database does, or the first one with
 /// another scope, other filters, another registry or another endpoint: it takes nothing away
-/// unasked.
-fn rehearsal(sync: &Sync, start: &Start) -> Option<Trip> {
-    let Some(row) = &start.cursor else { return Some(Trip::FirstRun) };
+/// unasked. Of groups that could not be read then nobody has when they can.
+fn rehearsal(sync: &Sync, start: &Start) -> Option<Rehearsal> {
+    let all = |trip| Some(Rehearsal { trip, groups: None });
+    let Some(row) = &start.cursor else { return all(Trip::FirstRun) };
     let stored = Stamp::read(&row.fingerprint);
-    let rehearsed = match usable(sync, start).1 {
-        // What could not be read in the first run of a scope was not rehearsed yet.
-        None | Some(CursorReset::InDoubt) => !stored.rehearsing,
-        Some(_) => false,
-    };
     let same = stored.registry == Stamp::of(&sync.settings).registry;
-    (!rehearsed || !same).then_some(Trip::ScopeChanged)
+    let left = match usable(sync, start).1 {
+        None | Some(CursorReset::InDoubt) if same => stored.rehearsing,
+        _ => Rehearsing::Everything,
+    };
+    match left {
+        Rehearsing::Nothing => None,
+        Rehearsing::Unread => {
+            let groups = Some(start.unread_groups.clone());
+            Some(Rehearsal { trip: Trip::ScopeChanged, groups })
+        }
+        Rehearsing::Everything => all(Trip::ScopeChanged),
+    }
 }
 
 /// The stored cursor, if its links are of this endpoint, query and scope; else why not.

@@ -13,6 +13,7 @@ use crate::reconcile::world::RegistryEntry;
 const IN_DOUBT: &str = ";in doubt";
 const REGISTRY: &str = ";registry=";
 const REHEARSING: &str = ";rehearsing";
+const REHEARSING_UNREAD: &str = ";rehearsing unread";
 
 /// One such text, in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +24,40 @@ pub(super) struct Stamp {
     pub(super) in_doubt: bool,
     /// What the registry asked for.
     pub(super) registry: String,
-    /// Whether the scope was not read whole yet, or not everything that it leaves out could
-    /// be asked for.
-    pub(super) rehearsing: bool,
+    /// What of the scope nobody has seen yet.
+    pub(super) rehearsing: Rehearsing,
+}
+
+/// What a rehearsal has left to be rehearsed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Rehearsing {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Groups whose members could not be read.
+    Unread,
+    /// Everything: a read was not believed, or not everybody whom it left out could be asked
+    /// for.
+    Everything,
+}
+
+impl Rehearsing {
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Unread => REHEARSING_UNREAD,
+            Self::Everything => REHEARSING,
+        }
+    }
+
+    fn strip(text: &str) -> (&str, Self) {
+        for left in [Self::Unread, Self::Everything] {
+            if let Some(text) = text.strip_suffix(left.mark()) {
+                return (text, left);
+            }
+        }
+        (text, Self::Nothing)
+    }
 }
 
 impl Stamp {
@@ -35,15 +67,15 @@ impl Stamp {
             links: settings.fingerprint(),
             in_doubt: false,
             registry: registry(settings.registry.as_deref().map(Vec::as_slice)),
-            rehearsing: false,
+            rehearsing: Rehearsing::Nothing,
         }
     }
 
     /// As it is stored. What no version of this wrote is something else in every part.
     pub(super) fn read(text: &str) -> Self {
-        let (text, rehearsing) = strip(text, REHEARSING);
+        let (text, rehearsing) = Rehearsing::strip(text);
         let (text, registry) = text.rsplit_once(REGISTRY).unwrap_or((text, ""));
-        let (text, in_doubt) = strip(text, IN_DOUBT);
+        let (text, in_doubt) = text.strip_suffix(IN_DOUBT).map_or((text, false), |it| (it, true));
         Self { links: text.to_owned(), in_doubt, registry: registry.to_owned(), rehearsing }
     }
 }
@@ -51,14 +83,9 @@ impl Stamp {
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { links, in_doubt, registry, rehearsing } = self;
-        let marked = |mark, is| if is { mark } else { "" };
-        write!(f, "{links}{}{REGISTRY}{registry}", marked(IN_DOUBT, *in_doubt))?;
-        f.write_str(marked(REHEARSING, *rehearsing))
+        let in_doubt = if *in_doubt { IN_DOUBT } else { "" };
+        write!(f, "{links}{in_doubt}{REGISTRY}{registry}{}", rehearsing.mark())
     }
-}
-
-fn strip<'t>(text: &'t str, mark: &str) -> (&'t str, bool) {
-    text.strip_suffix(mark).map_or((text, false), |rest| (rest, true))
 }
 
 /// What decides about access; descriptions do not, nor does the order of entries.
@@ -83,7 +110,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for (in_doubt, rehearsing) in [(false, false), (true, false), (false, true), (true, true)] {
+        let left = [Rehearsing::Nothing, Rehearsing::Unread, Rehearsing::Everything];
+        for (in_doubt, rehearsing) in left.into_iter().flat_map(|it| [(false, it), (true, it)]) {
             let stamp = Stamp {
                 links: "query;groups=linked;admins=a,b".to_owned(),
                 in_doubt,

@@ -26,6 +26,7 @@ mod people;
 mod plans;
 mod proof;
 mod registry;
+mod rehearsal;
 mod removal;
 mod replica;
 mod returned;

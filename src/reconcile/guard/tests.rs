@@ -290,7 +290,7 @@ fn a_rehearsal_takes_nothing_away() {
         limits: &limits,
         totals: all(1000),
         before: &NOTHING,
-        rehearsal: Some(&Trip::ScopeChanged),
+        rehearsal: Some(&Rehearsal { trip: Trip::ScopeChanged, groups: None }),
         people: &none,
         admins: &none,
     };
