@@ -27,6 +27,13 @@ impl ObjectId {
         Self(id)
     }
 
+    /// The id that `text` spells as rows of the platform do, which are looked up by it: with
+    /// hyphens and nothing around it, in either letter case.
+    pub fn spelled(text: &str) -> Option<Self> {
+        let id: Self = text.parse().ok()?;
+        id.to_string().eq_ignore_ascii_case(text).then_some(id)
+    }
+
     /// The GUID itself, for the database.
     pub const fn uuid(self) -> Uuid {
         self.0

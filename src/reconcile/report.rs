@@ -142,7 +142,8 @@ labels! {
         GroupStale = "group_stale",
         /// A removed user that history points to, so the row stays.
         TombstoneKept = "tombstone_kept",
-        /// A row of another service in `aad_groups` whose `external_id` is no object id.
+        /// A linked row of another service in `aad_groups` that is no group's: its `external_id`
+        /// is no object id, or another row's.
         GroupIdInvalid = "group_id_invalid",
         /// A plan that the guard held, and that waits for a person.
         RemovalsHeld = "removals_held",

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 
 use super::bulk::IDS_MAX;
 use super::connection::Conn;
+use super::lookup::load_groups;
 use super::rows::{EdgeRow, ObservedGroupRow, ObservedUserRow, presence_of};
 use super::schema::{
     aad_groups, dirsync_cursors, dirsync_observed_edges, dirsync_observed_groups,
@@ -68,6 +69,15 @@ impl CursorRow {
     }
 }
 
+/// Why a row of `aad_groups` means no group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// Its `external_id` is not spelled as an object id.
+    NoId,
+    /// Another row is the group's already.
+    Second,
+}
+
 /// What a run must know before it reads the directory.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -75,9 +85,9 @@ pub struct Start {
     pub cursor: Option<CursorRow>,
     /// Groups that a link names.
     pub linked_groups: BTreeSet<ObjectId>,
-    /// `external_id`s that are no object ids: whether a link names them now; those with
-    /// an open finding are here as well.
-    pub invalid_links: BTreeMap<String, bool>,
+    /// `external_id`s of linked rows that are nobody's: why they are not; nothing for those
+    /// with an open finding that no link names any more.
+    pub invalid_links: BTreeMap<String, Option<Stray>>,
     /// Registry group names, folded, and the group each is bound to.
     pub group_bindings: BTreeMap<String, ObjectId>,
     /// Keys of owners' names, and the person each is bound to.
@@ -145,28 +155,30 @@ impl Tx<'_> {
         }))
     }
 
-    fn linked_groups(&mut self) -> Result<(BTreeSet<ObjectId>, BTreeMap<String, bool>), Error> {
-        let ids: Vec<String> = product_aad_groups::table
+    fn linked_groups(
+        &mut self,
+    ) -> Result<(BTreeSet<ObjectId>, BTreeMap<String, Option<Stray>>), Error> {
+        let rows: Vec<(i32, String)> = product_aad_groups::table
             .inner_join(aad_groups::table.on(aad_groups::id.eq(product_aad_groups::aad_group_id)))
-            .select(aad_groups::external_id)
+            .select((aad_groups::id, aad_groups::external_id))
             .distinct()
             .load(self.conn)
             .doing("reading links")?;
         let open = self.open_findings()?.into_keys();
-        let mut invalid: BTreeMap<String, bool> = open
+        let mut invalid: BTreeMap<String, Option<Stray>> = open
             .filter(|(kind, _)| *kind == FindingKind::GroupIdInvalid)
-            .map(|(_, subject)| (subject, false))
+            .map(|(_, subject)| (subject, None))
             .collect();
-        let mut linked = BTreeSet::new();
-        for id in ids {
-            match id.parse() {
-                Ok(id) => {
-                    linked.insert(id);
-                }
-                Err(_) => {
-                    invalid.insert(id, true);
-                }
-            }
+        let spelled = |text: &String| ObjectId::spelled(text);
+        let linked: BTreeSet<ObjectId> = rows.iter().filter_map(|(_, id)| spelled(id)).collect();
+        let groups = load_groups(self.conn, Which::Ids(&linked))?;
+        for (row, text) in rows {
+            let stray = match spelled(&text).map(|id| groups.get(&id).and_then(|group| group.id)) {
+                None => Stray::NoId,
+                Some(id) if id != Some(row) => Stray::Second,
+                Some(_) => continue,
+            };
+            invalid.insert(text, Some(stray));
         }
         Ok((linked, invalid))
     }

@@ -4,6 +4,7 @@
 //! their locale says; so addresses in other alphabets, which are few, are read whole
 //! and folded here.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
@@ -170,9 +171,20 @@ pub(super) fn load_groups(
     .doing("reading groups")?;
     let mut groups = BTreeMap::new();
     for (row, state) in rows {
-        if let Some(group) = row.read(state)? {
-            groups.insert(group.object_id, group);
+        let Some(group) = row.read(state)? else { continue };
+        match groups.entry(group.object_id) {
+            Entry::Vacant(place) => drop(place.insert(group)),
+            // People may have written a second row, in other letter case; the first is it.
+            Entry::Occupied(mut known) if precedes(&group, known.get()) => {
+                known.insert(group);
+            }
+            Entry::Occupied(_) => {}
         }
     }
     Ok(groups)
+}
+
+/// Whether a row is rather the group's than another: ours, then the older one.
+fn precedes(row: &GroupRow, other: &GroupRow) -> bool {
+    (row.state.is_none(), row.id) < (other.state.is_none(), other.id)
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
+use super::load::Which;
+use super::lookup::load_groups;
 use super::rows::{LinkRow, ProductMemberRow, ProductsRow};
 use super::schema::{
     aad_groups, dirsync_registry_bindings, dirsync_registry_links, dirsync_registry_members,
@@ -65,10 +67,13 @@ impl Tx<'_> {
             .collect();
         let mut links: BTreeMap<ObjectId, BTreeSet<String>> = BTreeMap::new();
         let mut ours = BTreeSet::new();
-        for (LinkRow { product_id, aad_group_id, .. }, external_id) in rows {
-            let (Ok(group), Some(name)) = (external_id.parse(), names.get(&product_id)) else {
-                continue;
-            };
+        let linked = rows.iter().filter_map(|(_, id)| ObjectId::spelled(id)).collect();
+        let groups = load_groups(self.conn, Which::Ids(&linked))?;
+        let own: BTreeMap<Option<i32>, ObjectId> =
+            groups.into_iter().map(|(id, row)| (row.id, id)).collect();
+        for (LinkRow { product_id, aad_group_id, .. }, _) in rows {
+            let group = own.get(&Some(aad_group_id)).copied();
+            let (Some(group), Some(name)) = (group, names.get(&product_id)) else { continue };
             links.entry(group).or_default().insert(name.clone());
             if by_registry.contains(&(product_id, aad_group_id)) {
                 ours.insert((name.clone(), group));

@@ -229,10 +229,10 @@ impl AadGroupsRow {
         }
     }
 
-    /// `None` for a row of another service whose `external_id` is no object id.
+    /// `None` for a row of another service whose `external_id` is not spelled as an object id.
     pub(super) fn read(self, state: Option<GroupStateRow>) -> Result<Option<GroupRow>, Error> {
         let Self { id, external_id, display_name, created_at, updated_at } = self;
-        let Ok(object_id) = external_id.parse::<ObjectId>() else { return Ok(None) };
+        let Some(object_id) = ObjectId::spelled(&external_id) else { return Ok(None) };
         let (state, removed_at) = match state {
             None => (None, None),
             Some(row) => (

@@ -97,6 +97,42 @@ async fn a_linked_row_whose_id_is_none_is_a_finding_until_people_correct_it() {
     }
 }
 
+/// Links to a row that is nobody's give nothing, say so, and hold up nobody.
+#[tokio::test]
+async fn a_linked_row_that_is_no_groups_is_a_finding_and_stops_nothing() {
+    let group = id("readers").to_string();
+    let spellings =
+        [group.to_uppercase(), format!("{group} "), format!("{{{group}}}"), group.replace('-', "")];
+    for (on, spelled) in BOTH.iter().flat_map(|on| spellings.iter().map(move |it| (*on, it))) {
+        for first in [Delta, Full] {
+            let at = format!("{on:?} {spelled:?} {first}");
+            let world = World::new(on, company(TEAM)).await;
+            world.run(Full).await;
+            world.link("app", id("readers"));
+            world.sql(&format!(
+                "INSERT INTO aad_groups (external_id, display_name) VALUES ('{spelled}', 'by hand');
+                 INSERT INTO products (name) VALUES ('tool');
+                 INSERT INTO product_aad_groups (product_id, aad_group_id)
+                 SELECT p.id, g.id FROM products p, aad_groups g
+                 WHERE p.name = 'tool' AND g.external_id = '{spelled}'"
+            ));
+            world.run(first).await;
+            assert_eq!(world.findings(), [format!("group_id_invalid|{spelled}")], "{at}");
+            world.follow(|tenant| tenant.remove_member(id("readers"), id("ada"))).await;
+            world.run(Full).await;
+            assert_eq!((world.who("app"), world.who("tool")), (vec!["bob".into()], vec![]), "{at}");
+            world.assert_rests().await;
+            world.assert_audit_whole().await;
+            world.sql(&format!(
+                "DELETE FROM product_aad_groups WHERE aad_group_id IN
+                 (SELECT id FROM aad_groups WHERE external_id = '{spelled}')"
+            ));
+            world.run(Delta).await;
+            assert_eq!(world.findings(), [""; 0], "{at}");
+        }
+    }
+}
+
 /// The audit carries a row as it is, also where people spell an id otherwise.
 #[tokio::test]
 async fn the_audit_keeps_the_spelling_of_a_row_that_is_taken_over() {

@@ -324,7 +324,13 @@ impl Writing<'_, '_> {
                 )?;
             }
         } else {
-            bulk::delete(self.tx.conn, &MEMBERSHIPS, &rows, "deleting memberships")?;
+            let ended = bulk::delete(self.tx.conn, &MEMBERSHIPS, &rows, "deleting memberships")?;
+            // No audit row without its change.
+            if ended != rows.len() {
+                let planned = rows.len();
+                let what = format!("{planned} memberships were to end, and {ended} were there");
+                return Err(Error::Corrupt(what));
+            }
         }
         Ok(())
     }

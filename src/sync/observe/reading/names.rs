@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use super::{Reader, registry_names};
 use crate::directory::{GroupFacts, ObjectId, Seen, fold_case};
 use crate::reconcile::report::FindingKind;
+use crate::store::Stray;
 use crate::sync::Error;
 
 impl Reader<'_> {
-    /// Links to rows whose `external_id` is no object id lead nowhere: said, not guessed.
+    /// Links to rows that are no group's lead nowhere: said, not guessed.
     pub(in crate::sync::observe) fn note_invalid_links(&mut self) {
-        for (subject, linked) in &self.start.invalid_links {
-            let told = linked.then(|| {
-                "a link names this row of aad_groups, but its external_id is no object id; correct or remove it".to_owned()
+        for (subject, stray) in &self.start.invalid_links {
+            let told = stray.map(|stray| match stray {
+                Stray::NoId => "a link names this row of aad_groups, but its external_id is no object id as Azure spells it (36 characters, nothing around them); correct or remove it",
+                Stray::Second => "a link names this row of aad_groups, but another row has the same external_id in other letter case and is the group's; link that one, and remove this",
             });
+            let told = told.map(str::to_owned);
             self.notes.insert((FindingKind::GroupIdInvalid, subject.clone()), told);
         }
     }
