@@ -2,7 +2,7 @@
 //! whole directory, or nobody.
 
 use crate::prelude::*;
-use graph_simulator::{NewUser, Tenant};
+use graph_simulator::{Effect, Fault, FaultBody, NewUser, Tenant};
 
 /// A platform in scope `linked`/`members` with one product of the registry, before its
 /// first run.
@@ -194,5 +194,34 @@ async fn the_tenant_is_listed_only_while_a_name_waits_for_it() {
         assert_eq!(listed(&world), 2, "{on:?}: asked once by delta runs");
         world.run(Full).await;
         assert_eq!(listed(&world), 3, "{on:?}: and by every full run");
+    }
+}
+
+/// Whoever a list leaves out may bear the name as well; that all are there is what the count
+/// must say, not what is stored: most people have no row.
+#[tokio::test]
+async fn a_list_that_lacks_people_tells_of_nobody_that_he_bears_a_name_alone() {
+    for on in BOTH {
+        let world = narrow(on, "Zoe").await;
+        world.edit(|tenant| {
+            for name in ["zoe.one", "zoe.two", "bob", "cem", "dora"] {
+                loner(tenant, name, if name.starts_with("zoe") { "Zoe" } else { name });
+            }
+        });
+        let one = serde_json::json!({
+            "id": id("zoe.one"), "displayName": "Zoe", "userPrincipalName": address("zoe.one"),
+            "accountEnabled": true, "userType": "Member"
+        });
+        let body = FaultBody::Json(serde_json::json!({ "value": [one] }));
+        let short = Effect::Status { status: 200, headers: Vec::new(), body };
+        world.simulator.inject(Fault::on("/v1.0/users?$select", short));
+        for mode in [Full, Delta] {
+            world.run(mode).await;
+            assert_eq!(owners(&world), [""; 0], "{on:?} {mode}");
+        }
+        world.simulator.clear_faults();
+        world.run(Full).await;
+        assert_eq!(owners(&world), [""; 0], "{on:?}");
+        assert_eq!(world.findings(), ["registry_owner_ambiguous|Zoe"], "{on:?}");
     }
 }

@@ -249,7 +249,7 @@ impl<'s> Reader<'s> {
         };
         let (users, (groups, members), (deleted_users, deleted_groups)) =
             tokio::try_join!(users, groups, deleted)?;
-        let users = if settings.all_users { users } else { self.keep_bearers(users) };
+        let users = if settings.all_users { users } else { self.keep_bearers(users).await };
         let listed = [
             (Stream::Users, users.as_ref().map(BTreeMap::len)),
             (Stream::Groups, groups.as_ref().map(BTreeMap::len)),

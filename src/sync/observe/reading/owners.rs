@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Reader, present};
 use crate::directory::{ObjectId, Seen, UserFacts, person_key};
+use crate::graph::Counted;
 use crate::reconcile::fold::Part;
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::Namesakes;
@@ -28,8 +29,9 @@ impl Reader<'_> {
     }
 
     /// Keeps of a list of all users whoever bears the name of an owner; nothing of a list
-    /// that looks like a lost permission, so that no name means anything by it.
-    pub(super) fn keep_bearers(
+    /// that looks like a lost permission or lacks people by `$count`, so that no name means
+    /// anything by it: a second bearer may be among those.
+    pub(super) async fn keep_bearers(
         &mut self,
         listed: Option<BTreeMap<ObjectId, UserFacts>>,
     ) -> Option<BTreeMap<ObjectId, UserFacts>> {
@@ -37,6 +39,12 @@ impl Reader<'_> {
         let named = listed.values().filter(|facts| facts.display_name.is_some()).count();
         let stored = self.stored_users.values().filter(|presence| presence.is_present()).count();
         if named * 2 < listed.len() || listed.len() * 2 < stored {
+            return None;
+        }
+        // It lags (2.2 of the facts), so a few more or less mean nothing.
+        let enough = (listed.len() + listed.len() / 10 + 1) as u64;
+        let counted = self.sync.directory.count(Counted::Users).await;
+        if !counted.is_ok_and(|counted| counted <= enough) {
             return None;
         }
         let keys = self.owner_keys();
@@ -55,7 +63,7 @@ impl Reader<'_> {
         }
         if self.listed_at.is_none() && self.round_raises_a_name(&keys).await? {
             let listed = self.sync.directory.list_users().await?.into_inner();
-            self.keep_bearers(Some(listed));
+            self.keep_bearers(Some(listed)).await;
         }
         let all = self.bearers.is_some();
         let bearers = self.bearers_now(&keys);
