@@ -25,14 +25,16 @@
 -- so for another schema say so here and set the search_path of both roles.
 --
 -- What PUBLIC may do every role may. So the file takes from PUBLIC what nobody should have
--- here: changes to audit_logs, tables in the schema `public`, temporary tables. Another
+-- here: rows of audit_logs and changes to them, tables in the schema `public`, temporary tables. Another
 -- service that makes tables of its own is granted it by name:
 --
 --   GRANT CREATE ON SCHEMA public TO platform;
 --   GRANT TEMPORARY ON DATABASE nexus TO platform;
 --
 -- It ends with an error where the daemon's role may still change the audit or make tables,
--- such as through a role that it is a member of.
+-- such as through a role that it is a member of; and where the daemon's tables were made by
+-- another role than nexus_dirsync_owner, which could not migrate them: hand them over, or
+-- make it a member of that role.
 --
 -- What the daemon's role cannot do, and tests/daemon/roles.rs holds it: change or delete
 -- a row of audit_logs, empty a table, make or alter anything, number rows anew, touch
@@ -61,7 +63,7 @@ DECLARE
   each   text;
 BEGIN
   IF to_regclass('public.audit_logs') IS NOT NULL THEN
-    wanted := wanted || 'UPDATE, DELETE, TRUNCATE ON TABLE public.audit_logs'::text;
+    wanted := wanted || 'INSERT, UPDATE, DELETE, TRUNCATE ON TABLE public.audit_logs'::text;
   END IF;
   FOREACH each IN ARRAY wanted LOOP
     BEGIN
@@ -95,8 +97,10 @@ BEGIN
     EXECUTE format('REVOKE ALL ON TABLE public.%I FROM nexus_dirsync', made);
   END LOOP;
 
-  -- The audit: add and read. No UPDATE, no DELETE, no TRUNCATE.
-  GRANT SELECT, INSERT ON public.audit_logs TO nexus_dirsync;
+  -- The audit: add and read. No UPDATE, no DELETE, no TRUNCATE, and no number of one's own.
+  GRANT SELECT ON public.audit_logs TO nexus_dirsync;
+  GRANT INSERT (actor_user_id, actor_type, entity_type, entity_id, action, before, after, metadata, created_at)
+    ON public.audit_logs TO nexus_dirsync;
 
   -- People and groups come, change and are purged after the retention.
   GRANT SELECT, INSERT, DELETE ON public.users, public.aad_groups TO nexus_dirsync;
@@ -143,12 +147,23 @@ END
 $$;
 
 DO $$
+DECLARE
+  makers text;
 BEGIN
   IF to_regclass('public.audit_logs') IS NOT NULL AND (
     has_any_column_privilege('nexus_dirsync', 'public.audit_logs', 'UPDATE')
     OR has_table_privilege('nexus_dirsync', 'public.audit_logs', 'DELETE, TRUNCATE')
+    OR has_column_privilege('nexus_dirsync', 'public.audit_logs', 'id', 'INSERT')
   ) THEN
-    RAISE EXCEPTION 'nexus_dirsync may still change audit_logs: revoke that from PUBLIC as the owner of the table, or from the roles that nexus_dirsync is a member of, then run this again';
+    RAISE EXCEPTION 'nexus_dirsync may still change audit_logs, or number its rows: revoke that from PUBLIC as the owner of the table, or from the roles that nexus_dirsync is a member of, then run this again';
+  END IF;
+  SELECT string_agg(DISTINCT quote_ident(r.rolname), ', ') INTO makers
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
+   WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v')
+     AND (starts_with(c.relname, 'dirsync_') OR c.relname IN ('product_access', '__diesel_schema_migrations'))
+     AND NOT pg_has_role('nexus_dirsync_owner', c.relowner, 'USAGE');
+  IF makers IS NOT NULL THEN
+    RAISE EXCEPTION 'tables of the daemon belong to %, so that nexus_dirsync_owner could not migrate them: GRANT % TO nexus_dirsync_owner, then run this again', makers, makers;
   END IF;
   IF has_schema_privilege('nexus_dirsync', 'public', 'CREATE') THEN
     RAISE EXCEPTION 'nexus_dirsync may still make tables in public: revoke CREATE from PUBLIC as the owner of the schema, or from the roles that nexus_dirsync is a member of, then run this again';

@@ -155,7 +155,9 @@ impl Tx<'_> {
         }
         let rights: Vec<Right> = diesel::sql_query(
             "SELECT name FROM unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS name
-              WHERE has_table_privilege('audit_logs', name)",
+              WHERE has_table_privilege('audit_logs', name)
+             UNION ALL
+             SELECT 'INSERT (id)' WHERE has_column_privilege('audit_logs', 'id', 'INSERT')",
         )
         .load(self.conn)
         .doing("reading what the role may do")?;

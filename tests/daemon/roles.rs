@@ -117,7 +117,7 @@ async fn all_the_daemons_work_can_be_done_under_its_role() {
     assert!(!told.contains("audit_logs"), "nothing to complain about: {told}");
     stage.set("database.url", &cluster.url("nexus"));
     let told = stage.ask(&["check"]).await;
-    let note = "note  database: this role may UPDATE, DELETE, TRUNCATE on audit_logs";
+    let note = "note  database: this role may UPDATE, DELETE, TRUNCATE, INSERT (id) on audit_logs";
     assert!(told.contains(note), "{told}");
     let noise = daemon.printed();
     assert!(!noise.contains("permission denied") && !noise.contains("WARNING"), "{noise}");
@@ -138,6 +138,7 @@ async fn nothing_else_can_be_done_under_its_role() {
         "DELETE FROM audit_logs",
         "TRUNCATE audit_logs",
         "INSERT INTO audit_logs SELECT * FROM audit_logs ON CONFLICT (id) DO UPDATE SET after = NULL",
+        "INSERT INTO audit_logs (id, actor_type, entity_type, entity_id, action) VALUES (-7, 'system', 'user', 1, 'delete')",
         "ALTER TABLE audit_logs DISABLE TRIGGER ALL",
         "DROP TABLE audit_logs",
         "SELECT setval(pg_get_serial_sequence('audit_logs', 'id'), 1)",
@@ -236,7 +237,34 @@ async fn what_cannot_be_taken_from_the_daemons_role_is_told() {
     admin.sql("CREATE ROLE editors; GRANT UPDATE (after) ON audit_logs TO editors; GRANT editors TO nexus_dirsync");
     let told = admin.try_sql(ROLES).expect_err("the audit can be changed");
     assert!(told.contains("may still change audit_logs"), "{told}");
-    admin.sql("REVOKE editors FROM nexus_dirsync; GRANT CREATE ON SCHEMA public TO editors; GRANT editors TO nexus_dirsync; REVOKE UPDATE (after) ON audit_logs FROM editors");
+    admin.sql(
+        "REVOKE UPDATE (after) ON audit_logs FROM editors; GRANT INSERT ON audit_logs TO editors",
+    );
+    let told = admin.try_sql(ROLES).expect_err("rows of the audit can be numbered");
+    assert!(told.contains("or number its rows"), "{told}");
+    admin.sql("REVOKE INSERT ON audit_logs FROM editors");
+    admin.sql("REVOKE editors FROM nexus_dirsync; GRANT CREATE ON SCHEMA public TO editors; GRANT editors TO nexus_dirsync");
     let told = admin.try_sql(ROLES).expect_err("tables can be made");
     assert!(told.contains("may still make tables"), "{told}");
+}
+
+/// As it is where one role did everything before: what it made it alone may change.
+#[tokio::test]
+async fn a_schema_that_another_role_made_is_told_with_the_remedy() {
+    let cluster = Cluster::start();
+    cluster.psql("postgres", "CREATE ROLE single LOGIN");
+    cluster.psql("postgres", "CREATE DATABASE nexus OWNER single");
+    let single = Database::at(cluster.url_of("single", "nexus"));
+    let stage = Stage::with(single, company(TEAM), guarded()).await;
+    let admin = Database::at(cluster.url("nexus"));
+    let end = ROLES.find("GRANT USAGE, CREATE ON SCHEMA").expect("the roles are made first");
+    admin.sql(&ROLES[..end]);
+    let told = admin.try_sql(ROLES).expect_err("the owner could not migrate");
+    assert!(told.contains("GRANT single TO nexus_dirsync_owner"), "{told}");
+    admin.sql("GRANT single TO nexus_dirsync_owner");
+    admin.sql(ROLES);
+    stage.set("database.url", &cluster.url_of("nexus_dirsync_owner", "nexus"));
+    stage.ask(&["migrate"]).await;
+    stage.set("database.url", &cluster.url_of("nexus_dirsync", "nexus"));
+    stage.ask(&["sync"]).await;
 }

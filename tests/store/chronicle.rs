@@ -120,6 +120,12 @@ const TAMPERED: &[(&str, &str)] = &[
              FROM audit_logs WHERE id = (SELECT min(id) FROM audit_logs WHERE action = 'link')",
         "links what the audit has linked already",
     ),
+    (
+        "INSERT INTO audit_logs (id, actor_type, entity_type, entity_id, action, after, metadata, created_at)
+           SELECT -7, actor_type, entity_type, entity_id, action, after, metadata, created_at
+             FROM audit_logs WHERE id = (SELECT min(id) FROM audit_logs WHERE action = 'link')",
+        "links what the audit has linked already",
+    ),
 ];
 
 #[tokio::test]

@@ -96,7 +96,8 @@ impl Tx<'_> {
         goes_on: impl Fn() -> bool,
     ) -> Result<Option<Verification>, Error> {
         let mut reader = Reader::new(self.chronicle()?);
-        let mut after = 0_i64;
+        // Whoever may give a row its number may give it any.
+        let mut after = i64::MIN;
         loop {
             if !goes_on() {
                 return Ok(None);
