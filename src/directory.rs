@@ -74,8 +74,16 @@ pub struct UserFacts {
     pub mail: Option<String>,
     /// `accountEnabled`; `None` means unknown.
     pub enabled: Option<bool>,
-    /// `userType` is `Guest`, or the UPN carries the guest marker `#EXT#` and no type is given.
-    pub guest: bool,
+    /// `userType` is `Guest`, or the UPN carries the guest marker `#EXT#` and no type is given;
+    /// `None` where neither tells. Who is known as a guest stays one then.
+    pub guest: Option<bool>,
+}
+
+impl UserFacts {
+    /// Whether it is known to be a guest.
+    pub fn is_guest(&self) -> bool {
+        self.guest == Some(true)
+    }
 }
 
 /// What Graph says of a group that exists.

@@ -185,11 +185,12 @@ impl Object {
     /// The properties of a user. A selected property that is absent was never set: `None`.
     pub(super) fn user(self) -> UserFacts {
         let guest = match self.user_type.as_deref() {
-            Some(kind) if !kind.is_empty() => kind.eq_ignore_ascii_case("guest"),
+            Some(kind) if !kind.is_empty() => Some(kind.eq_ignore_ascii_case("guest")),
             _ => self
                 .user_principal_name
                 .as_deref()
-                .is_some_and(|upn| upn.to_ascii_uppercase().contains("#EXT#")),
+                .filter(|upn| upn.to_ascii_uppercase().contains("#EXT#"))
+                .map(|_| true),
         };
         UserFacts {
             display_name: text(self.display_name),

@@ -156,7 +156,10 @@ fn fold_user(observed: &mut Observed, moved: &mut Moved, id: ObjectId, seen: See
     let before = observed.users.get(&id);
     let grave = grave_in(&seen);
     let after = match seen {
-        Seen::Present(facts) => ObservedUser { facts, presence: Presence::Present },
+        Seen::Present(facts) => {
+            let guest = facts.guest.or_else(|| before.and_then(|user| user.facts.guest));
+            ObservedUser { facts: UserFacts { guest, ..facts }, presence: Presence::Present }
+        }
         Seen::Gone(grave) => ObservedUser {
             // A tombstone carries the id alone; the row keeps what it last knew.
             facts: before.map(|user| user.facts.clone()).unwrap_or_default(),

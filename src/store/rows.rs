@@ -62,7 +62,7 @@ impl ObservedUserRow {
             upn,
             mail,
             enabled,
-            guest,
+            guest: guest.unwrap_or(false),
             presence: presence.to_owned(),
             evidence: evidence.map(str::to_owned),
         }
@@ -70,7 +70,7 @@ impl ObservedUserRow {
 
     pub(super) fn read(self) -> Result<(ObjectId, ObservedUser), Error> {
         let Self { object_id, display_name, upn, mail, enabled, guest, presence, evidence } = self;
-        let facts = UserFacts { display_name, upn, mail, enabled, guest };
+        let facts = UserFacts { display_name, upn, mail, enabled, guest: Some(guest) };
         let presence = presence_of(&presence, evidence.as_deref())?;
         Ok((object_id.into(), ObservedUser { facts, presence }))
     }

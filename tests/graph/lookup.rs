@@ -233,7 +233,7 @@ async fn trap_35_guests_are_addressed_by_id() {
     let bench = Bench::new(tenant);
     let found = bench.directory.users_by_id(&[object(guest)]).await.expect("users");
     let Verdict::Here(facts) = &found[&object(guest)] else { panic!("present") };
-    assert!(facts.guest && facts.upn.as_ref() == Some(&upn));
+    assert!(facts.is_guest() && facts.upn.as_ref() == Some(&upn));
     assert!(bench.simulator.requests().iter().all(|request| !request.target.contains("EXT")));
 }
 

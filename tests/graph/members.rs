@@ -55,7 +55,7 @@ async fn facts_come_with_the_same_requests() {
     assert_eq!(all.users.len(), 2);
     let facts = &all.users[&object(ids[1])];
     assert_eq!(facts.mail.as_deref(), Some("user1@contoso.com"));
-    assert_eq!((facts.enabled, facts.guest), (Some(true), false));
+    assert_eq!((facts.enabled, facts.guest), (Some(true), Some(false)));
     assert_eq!(all.groups[&object(inner)].display_name.as_deref(), Some("inner"));
     assert_eq!(bench.simulator.counters().requests, 2, "a token and a batch");
 }

@@ -1,6 +1,7 @@
 //! Addresses, names, roles and adoption: the hard cases, on both databases.
 
 use crate::prelude::*;
+use graph_simulator::{Effect, Fault};
 
 const TEAM: Groups<'_> = &[("readers", &["ada", "bob"]), ("admins", &[])];
 
@@ -200,6 +201,33 @@ async fn switches_decide_about_new_rows_and_never_about_access() {
         assert!(world.user("dan").ends_with("disabled"), "{on:?}");
         assert_eq!(world.who("app"), ["ada", "bob", "gus"], "{on:?}");
         world.assert_equals_tenant().await;
+    }
+}
+
+/// An answer without a type makes nobody a member, and an owner least of all.
+#[tokio::test]
+async fn a_guest_whose_type_is_not_shown_stays_one() {
+    for on in BOTH {
+        let mut world = team(on).await;
+        world
+            .follow(|tenant| {
+                tenant.create_user(guest("gil"));
+                tenant.add_member(id("readers"), id("gil"));
+            })
+            .await;
+        world.registry(vec![entry("app", &["readers"], Some("gil"))]);
+        world.run(Full).await;
+        let silent = Effect::OmitKeys(vec!["userType".to_owned()]);
+        let silent = world.simulator.inject(Fault::on("users/delta", silent));
+        world
+            .follow(|tenant| tenant.update_user(id("gil"), |u| u.mail = Some(address("gil.new"))))
+            .await;
+        assert_eq!(world.database.count("product_members"), 0, "{on:?}");
+        world.simulator.clear_fault(silent);
+        world.run(Full).await;
+        assert_eq!(world.database.count("product_members"), 0, "{on:?}");
+        assert!(world.user("gil").contains("gil.new"), "{on:?}: the rest was believed");
+        world.assert_rests().await;
     }
 }
 

@@ -48,11 +48,11 @@ fn a_users_page_in_the_middle_of_a_round() {
             upn: Some("Ada.Unal@contoso.com".to_owned()),
             mail: Some("ada.unal@contoso.com".to_owned()),
             enabled: Some(true),
-            guest: false,
+            guest: Some(false),
         }
     );
     assert_eq!((&users[1].mail, users[1].enabled), (&None, Some(false)));
-    assert!(users[2].guest && users[2].mail.is_none());
+    assert!(users[2].is_guest() && users[2].mail.is_none());
 }
 
 #[test]
@@ -142,8 +142,8 @@ fn trap_32_what_is_absent_is_unknown() {
 #[test]
 fn the_rules_of_a_person() {
     type Rule = fn(&UserFacts) -> bool;
-    let guest: Rule = |user| user.guest;
-    let member: Rule = |user| !user.guest;
+    let guest: Rule = |user| user.is_guest();
+    let member: Rule = |user| !user.is_guest();
     let table: [(serde_json::Value, Rule); 12] = [
         (json!({"userType": "Guest"}), guest),
         (json!({"userType": "guest"}), guest),

@@ -197,7 +197,7 @@ impl ByHand {
 
     /// The row that may be this user's; never a guest's.
     fn row_of(&self, seen: &ObservedUser) -> Option<Weight> {
-        if self.0.is_empty() || seen.facts.guest {
+        if self.0.is_empty() || seen.facts.is_guest() {
             return None;
         }
         self.0.get(&fold_case(preferred_address(&seen.facts)?)).copied()
@@ -258,7 +258,7 @@ fn state(
         None => {
             let policy = draft.policy;
             let wanted = state != State::Removed
-                && (policy.include_guests || !seen.facts.guest)
+                && (policy.include_guests || !seen.facts.is_guest())
                 && (policy.include_disabled || state == State::Live)
                 && in_scope;
             wanted.then_some(state)
@@ -303,7 +303,7 @@ fn claim<'w>(candidate: &Candidate<'w>) -> Claim<'w> {
     let standing = match state {
         State::Removed => Standing::Yields,
         _ if !seen.presence.is_present() => Standing::Keeps,
-        _ if seen.facts.guest => Standing::Asks,
+        _ if seen.facts.is_guest() => Standing::Asks,
         State::Live => Standing::Adopts,
         State::Disabled => Standing::Waits,
     };
@@ -348,7 +348,7 @@ fn row(id: ObjectId, candidate: &Candidate<'_>, address: Address, policy: &Polic
         identity: Some(Identity {
             object_id: id,
             state: *state,
-            guest: seen.facts.guest,
+            guest: seen.facts.is_guest(),
             claimed_email: address.claimed,
             admin_granted: *admin_granted,
             removed_at,

@@ -297,7 +297,7 @@ impl Platform {
             let name = user.facts.display_name.as_deref().map(person_key);
             user.presence.is_present()
                 && user.facts.enabled == Some(true)
-                && !user.facts.guest
+                && !user.facts.is_guest()
                 && name.as_deref() == Some(owner)
         };
         let owners = wanted.iter().filter_map(|entry| entry.owner.as_deref()).map(person_key);

@@ -315,7 +315,7 @@ fn user(name: &str, words: &[&str]) -> UserFacts {
         upn: address("upn"),
         mail: address("mail"),
         enabled,
-        guest: words.contains(&"guest"),
+        guest: Some(words.contains(&"guest")),
     }
 }
 

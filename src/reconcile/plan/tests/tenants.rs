@@ -92,7 +92,7 @@ fn apart(name: &str, mail: usize, enabled: bool, guest: bool) -> UserFacts {
         upn: Some(format!("{name}@x")),
         mail,
         enabled: Some(enabled),
-        guest,
+        guest: Some(guest),
     }
 }
 
@@ -106,7 +106,7 @@ fn contested(name: &str, mail: usize, upn: usize, enabled: bool, guest: bool) ->
         upn: address(upn),
         mail: address(mail),
         enabled,
-        guest,
+        guest: Some(guest),
     }
 }
 

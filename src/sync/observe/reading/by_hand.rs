@@ -65,7 +65,7 @@ impl Reader<'_> {
 
 /// The address, folded, with which somebody may adopt a row; a guest never does.
 fn address(facts: &UserFacts) -> Option<String> {
-    preferred_address(facts).filter(|_| !facts.guest).map(fold_case)
+    preferred_address(facts).filter(|_| !facts.is_guest()).map(fold_case)
 }
 
 /// Whether a directory could have this address. People write what they like into a row,

@@ -183,7 +183,7 @@ fn mend_users(part: &mut Part, stored: &BTreeMap<ObjectId, ObservedUser>) {
                 facts.upn = facts.upn.take().or(upn);
                 facts.mail = facts.mail.take().or(mail);
                 facts.enabled = facts.enabled.or(enabled);
-                facts.guest |= guest;
+                facts.guest = facts.guest.or(guest);
                 true
             }
             None => !is_blank(facts),

@@ -169,5 +169,5 @@ fn key(facts: &UserFacts) -> Option<String> {
 /// Whether somebody could be an owner: an account of which it is unknown whether it is
 /// enabled makes nobody one.
 fn may_own(facts: &UserFacts) -> bool {
-    facts.enabled == Some(true) && !facts.guest
+    facts.enabled == Some(true) && !facts.is_guest()
 }
