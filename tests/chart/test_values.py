@@ -149,6 +149,9 @@ DECIDED = [
     ({"name": "dirsync__http__listen", "value": "0.0.0.0:9999"}, "listen.port"),
     ({"name": "DIRSYNC__REGISTRY__FILE", "value": "/registry.toml"}, "set registry"),
     ({"name": "DIRSYNC__SCHEDULE__STOP_GRACE", "value": "10m"}, "config.schedule.stop_grace"),
+    ({"name": "DIRSYNC__SCHEDULE__RUN_TIMEOUT", "value": "1h"}, "config.schedule.run_timeout"),
+    ({"name": "DIRSYNC__DATABASE__STATEMENT_TIMEOUT", "value": "5m"}, "config.database.statement_timeout"),
+    ({"name": "DIRSYNC_CONFIG", "value": "/mine.toml"}, "set config"),
 ]
 
 
@@ -286,6 +289,15 @@ class Documents(unittest.TestCase):
         templates = (CHART / "templates/_config.tpl").read_text() + (CHART / "templates/_checks.tpl").read_text()
         for section, key in [("schedule", "stop_grace"), ("schedule", "run_timeout"), ("database", "statement_timeout")]:
             self.assertIn(f'"{key}" | default "{defaults[section][key]}"', templates)
+
+
+    def test_what_the_chart_counts_with_cannot_be_a_variable(self):
+        templates = "".join(path.read_text() for path in (CHART / "templates").glob("*.tpl"))
+        counted = re.findall(r'get \$(\w+) "(\w+)" \| default "', templates)
+        self.assertGreater(len(counted), 3)
+        told = "".join(variable["name"] for variable, _ in DECIDED) + NAME
+        for section, key in counted:
+            self.assertIn(f"DIRSYNC__{section}__{key}".upper(), told)
 
 
 class Configuration(unittest.TestCase):

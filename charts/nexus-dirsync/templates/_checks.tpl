@@ -105,14 +105,17 @@
      be made for another setting than it runs with. */}}
 {{- define "nexus-dirsync.decidedChecks" -}}
 {{- $decided := list
-  (list "DATABASE__URL(_FILE)?" "database.existingSecret, or database.sqlite for a trial")
-  (list "IDENTITY__\\w+" "identity")
-  (list "HTTP__LISTEN" "listen.address and listen.port")
-  (list "REGISTRY__FILE" "registry")
-  (list "SCHEDULE__STOP_GRACE" "config.schedule.stop_grace, which terminationGracePeriodSeconds follows") -}}
+  (list "DIRSYNC_CONFIG" "config")
+  (list "DIRSYNC__DATABASE__URL(_FILE)?" "database.existingSecret, or database.sqlite for a trial")
+  (list "DIRSYNC__DATABASE__STATEMENT_TIMEOUT" "config.database.statement_timeout, which config.schedule.stop_grace must outlast")
+  (list "DIRSYNC__IDENTITY__\\w+" "identity")
+  (list "DIRSYNC__HTTP__LISTEN" "listen.address and listen.port")
+  (list "DIRSYNC__REGISTRY__FILE" "registry")
+  (list "DIRSYNC__SCHEDULE__STOP_GRACE" "config.schedule.stop_grace, which terminationGracePeriodSeconds follows")
+  (list "DIRSYNC__SCHEDULE__RUN_TIMEOUT" "config.schedule.run_timeout, which the alerts follow") -}}
 {{- range $variable := .Values.extraEnv -}}
 {{- range $decided -}}
-{{- if regexMatch (printf "^DIRSYNC__%s$" (first .)) (upper $variable.name) -}}
+{{- if regexMatch (printf "^%s$" (first .)) (upper $variable.name) -}}
 {{- fail (printf "\n\nextraEnv gives %s, but the chart decides that by other values: take it out, and set %s.\n" $variable.name (last .)) -}}
 {{- end -}}
 {{- end -}}
