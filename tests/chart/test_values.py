@@ -153,6 +153,31 @@ DECIDED = [
     ({"name": "DIRSYNC__DATABASE__STATEMENT_TIMEOUT", "value": "5m"}, "config.database.statement_timeout"),
     ({"name": "DIRSYNC_CONFIG", "value": "/mine.toml"}, "set config"),
 ]
+# Variables that exclude each other, or a key of `config` (over the minimal values), and what is told.
+AMBIGUOUS = [
+    ({"extraEnv": [{"name": "A", "value": "1"}, {"name": "B", "value": "1"}, {"name": "A", "value": "2"}]}, ["extraEnv gives A twice"]),
+    (
+        {"extraEnv": [{"name": "DIRSYNC__LOG__LEVEL", "value": "info"}, {"name": "DIRSYNC__log__level", "value": "warn"}]},
+        ["extraEnv gives DIRSYNC__log__level twice"],
+    ),
+    (
+        {"extraEnv": [{"name": "DIRSYNC__LOG__LEVEL", "value": "info"}], "config": {"log": {"level": "warn"}}},
+        ["extraEnv gives DIRSYNC__LOG__LEVEL", "config.log.level", "choose one"],
+    ),
+    (
+        {"extraEnv": [{"name": "DIRSYNC__database__connect_timeout", "value": "5s"}], "config": {"database": {"connect_timeout": "9s"}}},
+        ["extraEnv gives DIRSYNC__database__connect_timeout", "config.database.connect_timeout"],
+    ),
+    ({"extraEnv": [{"name": "A", "value": "1", "valueFrom": POD}]}, ["extraEnv gives A", "value and valueFrom", "choose one"]),
+    ({"extraEnv": [{"name": "A", "valueFrom": {**POD, "secretKeyRef": {"name": "a", "key": "b"}}}]}, ["extraEnv gives A", "one source"]),
+    ({"extraEnv": [{"name": "A", "valueFrom": {}}]}, ["extraEnv gives A", "one source"]),
+]
+UNAMBIGUOUS = [
+    [{"name": "HTTPS_PROXY", "value": "http://proxy"}, {"name": "https_proxy", "value": "http://proxy"}],
+    [{"name": "A", "value": "", "valueFrom": POD}, {"name": "B"}],
+    [{"name": "A", "valueFrom": {**POD, "secretKeyRef": None}}],
+    [{"name": "DIRSYNC__LOG__LEVEL", "value": "info"}, {"name": "DIRSYNC__LOG__FORMAT", "value": "text"}],
+]
 
 
 class Refusals(unittest.TestCase):
@@ -228,6 +253,17 @@ class Refusals(unittest.TestCase):
         both = {"extraEnv": [{"name": "PGSSLROOTCERT", "value": "/mine.pem"}], "database": {"ca": {"secret": "mine"}}}
         for told in refusals(merge(MINIMAL, both)):
             self.assertIn("database.ca", told)
+
+    def test_a_variable_has_one_value_from_one_place(self):
+        for over, parts in AMBIGUOUS:
+            with self.subTest(over):
+                for told in refusals(merge(MINIMAL, over)):
+                    for part in parts:
+                        self.assertIn(part, told)
+        for variables in UNAMBIGUOUS:
+            with self.subTest(variables):
+                for render in (helm_3, helm_4):
+                    render(merge(MINIMAL, {"extraEnv": variables}))
 
     def test_what_is_no_secret_or_comes_from_one_is_taken(self):
         for variable in NO_SECRETS:

@@ -16,6 +16,7 @@
 {{- include "nexus-dirsync.instanceChecks" . -}}
 {{- include "nexus-dirsync.secretChecks" . -}}
 {{- include "nexus-dirsync.decidedChecks" . -}}
+{{- include "nexus-dirsync.variableChecks" . -}}
 {{- range $name := keys $values.commonAnnotations -}}
 {{- if hasPrefix "helm.sh/" $name -}}
 {{- fail (printf "\n\ncommonAnnotations has %s: Helm would take the Deployment and all else for hooks, or treat them in a way of its own. Take it out.\n" $name) -}}
@@ -121,6 +122,45 @@
 {{- end -}}
 {{- if and (eq $variable.name "PGSSLROOTCERT") (or $.Values.database.ca.configMap $.Values.database.ca.secret) -}}
 {{- fail "\n\nextraEnv gives PGSSLROOTCERT, and database.ca names an authority as well: choose one of the two.\n" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* How many keys of a map are there, and not null. */}}
+{{- define "nexus-dirsync.given" -}}
+{{- $given := 0 -}}
+{{- range $value := values . -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- $given = add1 $given -}}
+{{- end -}}
+{{- end -}}
+{{- $given -}}
+{{- end -}}
+
+{{/* A variable has one value. Of the daemon's own, case does not matter behind the prefix, and
+     a key of `config` has the same meaning. */}}
+{{- define "nexus-dirsync.variableChecks" -}}
+{{- $seen := list -}}
+{{- range .Values.extraEnv -}}
+{{- $own := hasPrefix "DIRSYNC__" .name -}}
+{{- $name := ternary (upper .name) .name $own -}}
+{{- if has $name $seen -}}
+{{- fail (printf "\n\nextraEnv gives %s twice: take one of the two out.\n" .name) -}}
+{{- end -}}
+{{- $seen = append $seen $name -}}
+{{- $path := splitList "__" (lower .name) | rest -}}
+{{- if and $own (eq (len $path) 2) -}}
+{{- if hasKey (get $.Values.config (first $path) | default dict) (last $path) -}}
+{{- fail (printf "\n\nextraEnv gives %s, and config.%s as well, which would not count: choose one of the two.\n" .name (join "." $path)) -}}
+{{- end -}}
+{{- end -}}
+{{- if kindIs "map" .valueFrom -}}
+{{- if .value -}}
+{{- fail (printf "\n\nextraEnv gives %s both value and valueFrom: choose one of the two.\n" .name) -}}
+{{- end -}}
+{{- if ne (include "nexus-dirsync.given" .valueFrom) "1" -}}
+{{- fail (printf "\n\nextraEnv gives %s a valueFrom that must name one source: secretKeyRef, configMapKeyRef, fieldRef or another.\n" .name) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
