@@ -100,12 +100,32 @@ TOGETHER = [
     (at("listen.address", "[::1]"), ["listen.address", "[::]"]),
 ]
 
+# Annotations of the objects themselves.
+ANNOTATED = ["deploymentAnnotations", *(f"{key}.annotations" for key in ("serviceAccount", "service", "serviceMonitor", "podMonitor", "prometheusRule", "dashboard"))]
+TOGETHER += [(at(path, {"helm.sh/hook": "test"}), [path, "helm.sh/hook", "Take it out"]) for path in ANNOTATED]
+TOGETHER += [
+    (
+        at("serviceAccount.annotations", {"azure.workload.identity/client-id": TENANT}),
+        ["serviceAccount.annotations", "azure.workload.identity/client-id", "identity.clientId"],
+    ),
+    (
+        at("serviceAccount.annotations", {"azure.workload.identity/tenant-id": ""}),
+        ["serviceAccount.annotations", "azure.workload.identity/tenant-id", "identity.tenantId"],
+    ),
+]
+
 # What is close to that, and right.
 NAME, POD = "DIRSYNC__LEADER__INSTANCE", {"fieldRef": {"fieldPath": "metadata.name"}}
 RECONCILED = [
     {"replicas": 1, "config": {"leader": {"instance": "a"}}},
     {"replicas": 2, "config": {"leader": {"instance": "", "lease": "10s"}}},
     {"replicas": 2, "extraEnv": [{"name": NAME, "valueFrom": POD}]},
+    at("migrations.annotations", {"helm.sh/hook-output-log-policy": "hook-failed"}),
+    at("serviceAccount.annotations", {"helm.sh/resource-policy": "keep", "azure.workload.identity/client-id": MINIMAL["identity"]["clientId"].upper()}),
+    {
+        "identity": {"kind": "managed_identity"},
+        "serviceAccount": {"annotations": {"azure.workload.identity/client-id": TENANT}},
+    },
     {"replicas": 2, "extraEnv": [{"name": "POD", "valueFrom": POD}, {"name": NAME, "value": "eu-$(POD)"}]},
 ]
 

@@ -17,11 +17,7 @@
 {{- include "nexus-dirsync.secretChecks" . -}}
 {{- include "nexus-dirsync.decidedChecks" . -}}
 {{- include "nexus-dirsync.variableChecks" . -}}
-{{- range $name := keys $values.commonAnnotations -}}
-{{- if hasPrefix "helm.sh/" $name -}}
-{{- fail (printf "\n\ncommonAnnotations has %s: Helm would take the Deployment and all else for hooks, or treat them in a way of its own. Take it out.\n" $name) -}}
-{{- end -}}
-{{- end -}}
+{{- include "nexus-dirsync.annotationChecks" . -}}
 {{- if regexMatch "^(127\\.|localhost$|\\[?::1\\]?$)" ($values.listen.address | toString) -}}
 {{- fail (printf "\n\nlisten.address is %s, where neither probes nor Prometheus reach the daemon: use 0.0.0.0, or [::] for IPv6.\n" $values.listen.address) -}}
 {{- end -}}
@@ -60,6 +56,37 @@
 {{- end -}}
 {{- if and $values.serviceMonitor.enabled (not $values.service.enabled) -}}
 {{- fail "\n\nserviceMonitor.enabled takes service.enabled: set it, or use podMonitor.enabled.\n" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Annotations that Helm or Azure read. A hook is no part of the release: nothing upgrades it, and
+     nothing takes it away. */}}
+{{- define "nexus-dirsync.annotationChecks" -}}
+{{- range $name := keys .Values.commonAnnotations -}}
+{{- if hasPrefix "helm.sh/" $name -}}
+{{- fail (printf "\n\ncommonAnnotations has %s: Helm would take the Deployment and all else for hooks, or treat them in a way of its own. Take it out.\n" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $given := dict "deploymentAnnotations" .Values.deploymentAnnotations -}}
+{{- range list "serviceAccount" "service" "serviceMonitor" "podMonitor" "prometheusRule" "dashboard" -}}
+{{- $_ := set $given (printf "%s.annotations" .) (get $.Values .).annotations -}}
+{{- end -}}
+{{- range $path, $annotations := $given -}}
+{{- range $name := keys $annotations -}}
+{{- if hasPrefix "helm.sh/hook" $name -}}
+{{- fail (printf "\n\n%s has %s: Helm would take the object for a hook, which is no part of the release. Take it out.\n" $path $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .Values.identity.kind "workload_identity" -}}
+{{- range $name, $key := dict "client-id" "clientId" "tenant-id" "tenantId" -}}
+{{- $name = printf "azure.workload.identity/%s" $name -}}
+{{- $wanted := get $.Values.identity $key -}}
+{{- $given := dig $name $wanted $.Values.serviceAccount.annotations -}}
+{{- if ne (lower $given) (lower $wanted) -}}
+{{- fail (printf "\n\nserviceAccount.annotations has %s with another id than identity.%s: take it out, and set identity.%s.\n" $name $key $key) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
