@@ -70,6 +70,7 @@ RIGHT = {
     "quantities are texts or numbers": at("resources", {"requests": {"cpu": 0.5, "memory": 1000000}, "limits": {"cpu": 2, "memory": "1Gi"}}),
     "ports are numbers or names": at("livenessProbe.httpGet.port", 8080),
     "another kind of probe": at("livenessProbe", {"httpGet": None, "tcpSocket": {"port": "http"}}),
+    "another kind of probe, and nothing taken away": at("livenessProbe", {"tcpSocket": {"port": "http"}}),
     "no user of the chart's, as on OpenShift": at("podSecurityContext", {"runAsUser": None, "runAsGroup": None, "fsGroup": None}),
     "nothing dropped": at("securityContext.capabilities", None),
     "no limits": at("resources.limits", None),

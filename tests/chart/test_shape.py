@@ -246,6 +246,17 @@ class Rollout(unittest.TestCase):
                 pod = one(helm_4(merge(MINIMAL, over)), "Deployment")["spec"]["template"]["spec"]
                 self.assertEqual(pod["terminationGracePeriodSeconds"], seconds)
 
+    def test_another_handler_takes_the_place_of_the_probes_own(self):
+        for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+            for handler in ({"exec": {"command": ["nexus-dirsync", "status"]}}, {"tcpSocket": {"port": "http"}}, {"grpc": {"port": 8080}}):
+                with self.subTest(probe, handler=handler):
+                    values = merge(MINIMAL, {probe: handler})
+                    told = container(pods(helm_4(values))["daemon"], "nexus-dirsync")[probe]
+                    self.assertLessEqual(handler.items(), told.items())
+                    self.assertNotIn("httpGet", told)
+                    self.assertIn("periodSeconds", told, "the rest stays")
+                    self.assertEqual(by_name(helm_3(values)), by_name(helm_4(values)))
+
     def test_another_strategy_leaves_nothing_of_the_default(self):
         deployment = one(helm_4(merge(MINIMAL, at("strategy.type", "Recreate"))), "Deployment")
         self.assertEqual(deployment["spec"]["strategy"], {"type": "Recreate"})

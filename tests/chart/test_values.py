@@ -114,12 +114,25 @@ TOGETHER += [
     ),
 ]
 
+# What the API server would refuse.
+PROBES = ["livenessProbe", "readinessProbe", "startupProbe"]
+TOGETHER += [(at(f"{probe}.httpGet", None), [probe, "no handler", "set it to null"]) for probe in PROBES]
+TOGETHER += [(at(probe, {"exec": {"command": ["a"]}, "grpc": {"port": 1}}), [probe, "exec and grpc", "one of them"]) for probe in PROBES]
+TOGETHER += [
+    (at(probe, {"exec": {}, "httpGet": {"path": "/mine", "port": "http"}}), [probe, "exec and httpGet", "one of them"]) for probe in PROBES
+]
+TOGETHER += [
+    (at("livenessProbe.successThreshold", 2), ["livenessProbe.successThreshold is 2", "leave it out"]),
+    (at("startupProbe.successThreshold", 2), ["startupProbe.successThreshold is 2", "leave it out"]),
+]
+
 # What is close to that, and right.
 NAME, POD = "DIRSYNC__LEADER__INSTANCE", {"fieldRef": {"fieldPath": "metadata.name"}}
 RECONCILED = [
     {"replicas": 1, "config": {"leader": {"instance": "a"}}},
     {"replicas": 2, "config": {"leader": {"instance": "", "lease": "10s"}}},
     {"replicas": 2, "extraEnv": [{"name": NAME, "valueFrom": POD}]},
+    {"livenessProbe": {"successThreshold": 1}, "startupProbe": None, "readinessProbe": {"successThreshold": 2}},
     at("migrations.annotations", {"helm.sh/hook-output-log-policy": "hook-failed"}),
     at("serviceAccount.annotations", {"helm.sh/resource-policy": "keep", "azure.workload.identity/client-id": MINIMAL["identity"]["clientId"].upper()}),
     {

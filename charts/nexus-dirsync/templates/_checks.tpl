@@ -28,6 +28,7 @@
 {{- fail "\n\nmigrations.existingSecret.name is set, but database.sqlite.enabled knows no roles: leave it empty.\n" -}}
 {{- end -}}
 {{- include "nexus-dirsync.identityChecks" . -}}
+{{- include "nexus-dirsync.objectChecks" . -}}
 {{- $registries := list $values.registry.toml $values.registry.products $values.registry.existingConfigMap.name | compact -}}
 {{- if gt (len $registries) 1 -}}
 {{- fail "\n\nregistry.toml, registry.products and registry.existingConfigMap.name: set at most one of the three.\n" -}}
@@ -153,17 +154,6 @@
 {{- end -}}
 {{- end -}}
 
-{{/* How many keys of a map are there, and not null. */}}
-{{- define "nexus-dirsync.given" -}}
-{{- $given := 0 -}}
-{{- range $value := values . -}}
-{{- if not (kindIs "invalid" $value) -}}
-{{- $given = add1 $given -}}
-{{- end -}}
-{{- end -}}
-{{- $given -}}
-{{- end -}}
-
 {{/* A variable has one value. Of the daemon's own, case does not matter behind the prefix, and
      a key of `config` has the same meaning. */}}
 {{- define "nexus-dirsync.variableChecks" -}}
@@ -185,7 +175,8 @@
 {{- if .value -}}
 {{- fail (printf "\n\nextraEnv gives %s both value and valueFrom: choose one of the two.\n" .name) -}}
 {{- end -}}
-{{- if ne (include "nexus-dirsync.given" .valueFrom) "1" -}}
+{{- $sources := include "nexus-dirsync.given" .valueFrom -}}
+{{- if or (not $sources) (contains " and " $sources) -}}
 {{- fail (printf "\n\nextraEnv gives %s a valueFrom that must name one source: secretKeyRef, configMapKeyRef, fieldRef or another.\n" .name) -}}
 {{- end -}}
 {{- end -}}

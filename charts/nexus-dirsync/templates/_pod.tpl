@@ -39,6 +39,16 @@ envFrom:
 {{- end }}
 {{- end -}}
 
+{{/* A probe of the daemon. Another handler takes the place of the default one, which Helm merges
+     with what is given. */}}
+{{- define "nexus-dirsync.probe" -}}
+{{- $others := false -}}
+{{- range pick . "exec" "grpc" "tcpSocket" | values -}}
+{{- $others = or $others (kindIs "map" .) -}}
+{{- end -}}
+{{- toYaml (ternary (omit . "httpGet") . $others) -}}
+{{- end -}}
+
 {{- define "nexus-dirsync.databaseEnv" -}}
 {{- if .Values.database.sqlite.enabled -}}
 - name: DIRSYNC__DATABASE__URL
