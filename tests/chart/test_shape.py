@@ -257,6 +257,18 @@ class Rollout(unittest.TestCase):
                     self.assertIn("periodSeconds", told, "the rest stays")
                     self.assertEqual(by_name(helm_3(values)), by_name(helm_4(values)))
 
+    def test_large_numbers_stay_whole(self):
+        large = {"replicas": 2000000, "revisionHistoryLimit": 3000000, "podDisruptionBudget": {"maxUnavailable": 1000000}, "migrations": {"backoffLimit": 4000000}}
+        for render in (helm_3, helm_4):
+            objects = render(merge(MINIMAL, large))
+            deployment, job = one(objects, "Deployment")["spec"], one(objects, "Job")["spec"]
+            self.assertEqual((deployment["replicas"], deployment["revisionHistoryLimit"]), (2000000, 3000000))
+            self.assertIs(type(deployment["replicas"]), int)
+            self.assertEqual(job["backoffLimit"], 4000000)
+            self.assertEqual(one(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"], 1000000)
+        share = merge(MINIMAL, {"replicas": 2, "podDisruptionBudget": {"maxUnavailable": "50%"}})
+        self.assertEqual(one(helm_4(share), "PodDisruptionBudget")["spec"]["maxUnavailable"], "50%")
+
     def test_another_strategy_leaves_nothing_of_the_default(self):
         deployment = one(helm_4(merge(MINIMAL, at("strategy.type", "Recreate"))), "Deployment")
         self.assertEqual(deployment["spec"]["strategy"], {"type": "Recreate"})
