@@ -125,6 +125,34 @@ TOGETHER += [
     (at("livenessProbe.successThreshold", 2), ["livenessProbe.successThreshold is 2", "leave it out"]),
     (at("startupProbe.successThreshold", 2), ["startupProbe.successThreshold is 2", "leave it out"]),
 ]
+VOLUME, MOUNT, BESIDE = {"name": "a", "emptyDir": {}}, {"name": "a", "mountPath": "/a"}, {"name": "a", "image": "a"}
+TOGETHER += [
+    ({"extraVolumes": [{"name": "config", "emptyDir": {}}]}, ["extraVolumes", "config", "the chart", "another"]),
+    ({"extraVolumes": [VOLUME, VOLUME]}, ["extraVolumes", "name a is there twice"]),
+    ({"extraVolumes": [{**VOLUME, "secret": {"secretName": "a"}}]}, ["extraVolumes", "emptyDir and secret", "one of them"]),
+    (
+        {"extraVolumes": [{"name": "database-owner"}], "migrations": {"existingSecret": {"name": "a"}}},
+        ["extraVolumes", "database-owner", "the chart"],
+    ),
+    ({"extraVolumeMounts": [MOUNT]}, ["extraVolumeMounts", "volume a", "extraVolumes"]),
+    ({"extraVolumeMounts": [{"name": "config", "mountPath": "/a"}]}, ["extraVolumeMounts", "volume config", "migration", "extraVolumes"]),
+    ({"extraVolumes": [VOLUME], "extraVolumeMounts": [MOUNT, {**MOUNT, "mountPath": "/a/"}]}, ["extraVolumeMounts", "mountPath /a/ is there twice"]),
+    (
+        {"extraVolumes": [VOLUME], "extraVolumeMounts": [{**MOUNT, "mountPath": "/etc/nexus-dirsync/database"}]},
+        ["extraVolumeMounts", "mountPath /etc/nexus-dirsync/database", "the chart", "another"],
+    ),
+    ({"extraContainers": [{**BESIDE, "name": "nexus-dirsync"}]}, ["extraContainers", "nexus-dirsync", "the chart", "another"]),
+    ({"extraInitContainers": [BESIDE], "extraContainers": [BESIDE]}, ["extraInitContainers and extraContainers", "name a is there twice"]),
+    (
+        {"extraInitContainers": [{**BESIDE, "name": "migrate"}], "migrations": {"mode": "init"}},
+        ["extraInitContainers", "migrate", "the chart"],
+    ),
+    ({"extraContainers": [{**BESIDE, "volumeMounts": [MOUNT]}]}, ["extraContainers a", "volume a", "extraVolumes"]),
+    (
+        {"extraVolumes": [VOLUME], "extraInitContainers": [{**BESIDE, "volumeMounts": [MOUNT, MOUNT]}]},
+        ["extraInitContainers a", "mountPath /a is there twice"],
+    ),
+]
 
 # What is close to that, and right.
 NAME, POD = "DIRSYNC__LEADER__INSTANCE", {"fieldRef": {"fieldPath": "metadata.name"}}
@@ -132,6 +160,13 @@ RECONCILED = [
     {"replicas": 1, "config": {"leader": {"instance": "a"}}},
     {"replicas": 2, "config": {"leader": {"instance": "", "lease": "10s"}}},
     {"replicas": 2, "extraEnv": [{"name": NAME, "valueFrom": POD}]},
+    # The chart has a volume of that name for SQLite, and a container in mode init.
+    {"extraVolumes": [{"name": "tmp", "emptyDir": {}}], "extraVolumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "tmp", "mountPath": "/var/tmp"}]},
+    {"extraInitContainers": [{**BESIDE, "name": "migrate"}]},
+    {"migrations": {"mode": "init"}, "extraVolumeMounts": [{"name": "config", "mountPath": "/a"}]},
+    {"database": {"ca": {"secret": "a"}}, "extraVolumeMounts": [{"name": "database-ca", "mountPath": "/a"}]},
+    {"extraVolumes": [{**VOLUME, "secret": None}, {"name": "b"}], "extraVolumeMounts": [MOUNT], "extraContainers": [{**BESIDE, "volumeMounts": [MOUNT]}]},
+    {"extraContainers": [{**BESIDE, "volumeMounts": [{"name": "config", "mountPath": "/a"}]}]},
     {"livenessProbe": {"successThreshold": 1}, "startupProbe": None, "readinessProbe": {"successThreshold": 2}},
     at("migrations.annotations", {"helm.sh/hook-output-log-policy": "hook-failed"}),
     at("serviceAccount.annotations", {"helm.sh/resource-policy": "keep", "azure.workload.identity/client-id": MINIMAL["identity"]["clientId"].upper()}),

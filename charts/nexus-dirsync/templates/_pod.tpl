@@ -134,6 +134,13 @@ envFrom:
 {{- end -}}
 
 {{- define "nexus-dirsync.daemonMounts" -}}
+{{ include "nexus-dirsync.ownMounts" . }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "nexus-dirsync.ownMounts" -}}
 - name: config
   mountPath: /etc/nexus-dirsync/config
   readOnly: true
@@ -148,12 +155,16 @@ envFrom:
   readOnly: true
 {{- end }}
 {{ include "nexus-dirsync.databaseMounts" . }}
-{{- with .Values.extraVolumeMounts }}
+{{- end -}}
+
+{{- define "nexus-dirsync.daemonVolumes" -}}
+{{ include "nexus-dirsync.ownVolumes" . }}
+{{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
-{{- define "nexus-dirsync.daemonVolumes" -}}
+{{- define "nexus-dirsync.ownVolumes" -}}
 {{- $fullname := include "nexus-dirsync.fullname" . -}}
 - name: config
   configMap:
@@ -186,9 +197,6 @@ envFrom:
 {{- end }}
 {{- end }}
 {{ include "nexus-dirsync.databaseVolumes" . }}
-{{- with .Values.extraVolumes }}
-{{ toYaml . }}
-{{- end }}
 {{- end -}}
 
 {{/* The migration's container. Needs the database alone: no credential of Azure is near it,
@@ -237,4 +245,18 @@ envFrom:
 {{ include "nexus-dirsync.secretVolume" (list "database-owner" .name .key "url") }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The volumes of the Job's pod, but for those of values. */}}
+{{- define "nexus-dirsync.migrationVolumes" -}}
+{{- if .Values.migrations.existingSecret.name -}}
+{{ include "nexus-dirsync.ownerVolume" . }}
+{{- range include "nexus-dirsync.databaseVolumes" . | fromYamlArray }}
+{{- if ne .name "database" }}
+{{ toYaml (list .) }}
+{{- end }}
+{{- end }}
+{{- else -}}
+{{ include "nexus-dirsync.databaseVolumes" . }}
+{{- end }}
 {{- end -}}
