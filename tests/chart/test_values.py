@@ -51,6 +51,10 @@ WRONG = [
     ("registry.products", [{"name": "a", "description": "", "environment": "prod", "groups": []}], "environment"),
     ("registry.products", [{"name": "a", "description": "", "environment": "production", "groups": [], "owners": ""}], "owners"),
     ("terminationGracePeriodSeconds", "90s", "terminationGracePeriodSeconds"),
+    ("minReadySeconds", 600, "minReadySeconds"),
+    ("strategy.rollingUpdate.maxSurge", "1", "maxSurge"),
+    ("strategy.rollingUpdate.maxUnavailable", -1, "maxUnavailable"),
+    ("podDisruptionBudget.maxUnavailable", "half", "maxUnavailable"),
     ("podLabels.a", "not a label", "a"),
     ("listen.port", 80, "port"),
     ("service.type", "Headless", "type"),
@@ -153,6 +157,17 @@ TOGETHER += [
         ["extraInitContainers a", "mountPath /a is there twice"],
     ),
 ]
+TOGETHER += [
+    (at("strategy.rollingUpdate.maxSurge", 0), ["strategy.rollingUpdate", "maxSurge", "maxUnavailable", "at least 1"]),
+    (at("strategy.rollingUpdate", {"maxSurge": "0%", "maxUnavailable": "00%"}), ["strategy.rollingUpdate", "at least 1"]),
+    (at("resources.limits.memory", "64Mi"), ["resources.requests.memory", "128Mi", "resources.limits.memory", "64Mi"]),
+    (at("resources.limits.cpu", 0.05), ["resources.requests.cpu", "100m", "resources.limits.cpu", "0.05"]),
+    (
+        at("resources", {"requests": {"memory": 1000000001}, "limits": {"memory": "1G"}}),
+        ["resources.requests.memory", "1000000001", "resources.limits.memory", "1G"],
+    ),
+    (at("migrations.resources.requests.memory", "1e9"), ["migrations.resources.requests.memory", "1e9", "128Mi"]),
+]
 
 # What is close to that, and right.
 NAME, POD = "DIRSYNC__LEADER__INSTANCE", {"fieldRef": {"fieldPath": "metadata.name"}}
@@ -167,6 +182,11 @@ RECONCILED = [
     {"database": {"ca": {"secret": "a"}}, "extraVolumeMounts": [{"name": "database-ca", "mountPath": "/a"}]},
     {"extraVolumes": [{**VOLUME, "secret": None}, {"name": "b"}], "extraVolumeMounts": [MOUNT], "extraContainers": [{**BESIDE, "volumeMounts": [MOUNT]}]},
     {"extraContainers": [{**BESIDE, "volumeMounts": [{"name": "config", "mountPath": "/a"}]}]},
+    {"strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 0}}},
+    {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "1%"}}},
+    {"resources": {"requests": {"cpu": "1500m", "memory": "1e9"}, "limits": {"cpu": 1.5, "memory": "1G", "example.com/gpu": 1}}},
+    {"resources": {"requests": {"memory": "1048576k"}, "limits": {"memory": "1Gi"}}},
+    {"resources": {"requests": None, "limits": {"memory": 1000000}}},
     {"livenessProbe": {"successThreshold": 1}, "startupProbe": None, "readinessProbe": {"successThreshold": 2}},
     at("migrations.annotations", {"helm.sh/hook-output-log-policy": "hook-failed"}),
     at("serviceAccount.annotations", {"helm.sh/resource-policy": "keep", "azure.workload.identity/client-id": MINIMAL["identity"]["clientId"].upper()}),

@@ -5,6 +5,9 @@
 {{- include "nexus-dirsync.volumeChecks" . -}}
 {{- include "nexus-dirsync.mountChecks" . -}}
 {{- include "nexus-dirsync.containerChecks" . -}}
+{{- include "nexus-dirsync.strategyChecks" . -}}
+{{- include "nexus-dirsync.resourceChecks" (list "resources" .Values.resources) -}}
+{{- include "nexus-dirsync.resourceChecks" (list "migrations.resources" .Values.migrations.resources) -}}
 {{- end -}}
 
 {{/* The keys of a map that are there, and not null: sorted, "a and b". */}}
@@ -115,4 +118,42 @@
 {{- end -}}
 {{- $given := concat .Values.extraInitContainers .Values.extraContainers -}}
 {{- include "nexus-dirsync.onceChecks" (list "extraInitContainers and extraContainers" "name" $given $ours) -}}
+{{- end -}}
+
+{{- define "nexus-dirsync.strategyChecks" -}}
+{{- with .Values.strategy -}}
+{{- $rolling := .rollingUpdate | default (dict "maxSurge" 1) -}}
+{{- $none := "^0+%?$" -}}
+{{- if and (eq .type "RollingUpdate") (regexMatch $none ($rolling.maxSurge | toString)) (regexMatch $none ($rolling.maxUnavailable | toString)) -}}
+{{- fail "\n\nstrategy.rollingUpdate has maxSurge and maxUnavailable 0, so that no pod could ever be replaced: make one of them at least 1.\n" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A quantity such as "1.5Gi" or "1e3" as a number; empty where it has no unit that is known. */}}
+{{- define "nexus-dirsync.quantity" -}}
+{{- $units := dict "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18
+  "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 -}}
+{{- $text := toString . -}}
+{{- $unit := regexFind "[A-Za-z]+$" $text -}}
+{{- $number := trimSuffix $unit $text -}}
+{{- if and (regexMatch "^[0-9.]+([eE][+-]?[0-9]+)?$" $number) (or (not $unit) (hasKey $units $unit)) -}}
+{{- mulf (float64 $number) (get $units $unit | default 1 | float64) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Nothing asks for more than its limit: `(list "resources" RESOURCES)`. */}}
+{{- define "nexus-dirsync.resourceChecks" -}}
+{{- $where := first . -}}
+{{- $limits := (last .).limits | default dict -}}
+{{- range $name, $request := (last .).requests | default dict -}}
+{{- if hasKey $limits $name -}}
+{{- $limit := get $limits $name -}}
+{{- $asked := include "nexus-dirsync.quantity" $request -}}
+{{- $most := include "nexus-dirsync.quantity" $limit -}}
+{{- if and $asked $most (gt (float64 $asked) (float64 $most)) -}}
+{{- fail (printf "\n\n%s.requests.%s is %s, more than %s.limits.%s (%s): ask for less, or raise the limit.\n" $where $name (toYaml $request) $where $name (toYaml $limit)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
