@@ -168,6 +168,19 @@ TOGETHER += [
     ),
     (at("migrations.resources.requests.memory", "1e9"), ["migrations.resources.requests.memory", "1e9", "128Mi"]),
 ]
+PEERS = [f"networkPolicy.{key}" for key in ("scrapeFrom", "dnsTo", "databaseTo", "httpsTo")]
+BLOCK = {"cidr": "192.0.2.0/24"}
+TOGETHER += [(at(path, [{"podSelector": {}}, {}]), [path, "empty", "namespaceSelector: {}"]) for path in PEERS]
+TOGETHER += [
+    (at("networkPolicy.extraIngress", [{"from": [{"podSelector": None}]}]), ["networkPolicy.extraIngress", "empty"]),
+    (
+        at("networkPolicy.extraEgress", [{"ports": [{"port": 1}]}, {"to": [{"ipBlock": {"cidr": "192.0.2.1"}}]}]),
+        ["networkPolicy.extraEgress", "192.0.2.1", "/32"],
+    ),
+    (at("networkPolicy.dnsTo", [{"ipBlock": {"cidr": "2001:db8::1"}}]), ["networkPolicy.dnsTo", "2001:db8::1", "/128"]),
+    (at("networkPolicy.httpsTo", [{"ipBlock": {**BLOCK, "except": ["192.0.2.1"]}}]), ["networkPolicy.httpsTo", "192.0.2.1", "/32"]),
+    (at("networkPolicy.databaseTo", [{"ipBlock": BLOCK, "podSelector": {}}]), ["networkPolicy.databaseTo", "ipBlock", "podSelector", "of its own"]),
+]
 
 # What is close to that, and right.
 NAME, POD = "DIRSYNC__LEADER__INSTANCE", {"fieldRef": {"fieldPath": "metadata.name"}}
@@ -187,6 +200,14 @@ RECONCILED = [
     {"resources": {"requests": {"cpu": "1500m", "memory": "1e9"}, "limits": {"cpu": 1.5, "memory": "1G", "example.com/gpu": 1}}},
     {"resources": {"requests": {"memory": "1048576k"}, "limits": {"memory": "1Gi"}}},
     {"resources": {"requests": None, "limits": {"memory": 1000000}}},
+    {
+        "networkPolicy": {
+            "enabled": True,
+            "scrapeFrom": [{"namespaceSelector": {}}, {"podSelector": {}, "ipBlock": None}],
+            "dnsTo": [{"ipBlock": {"cidr": "2001:db8::/32", "except": ["2001:db8::/64"]}}],
+            "extraEgress": [{"to": None}, {}],
+        }
+    },
     {"livenessProbe": {"successThreshold": 1}, "startupProbe": None, "readinessProbe": {"successThreshold": 2}},
     at("migrations.annotations", {"helm.sh/hook-output-log-policy": "hook-failed"}),
     at("serviceAccount.annotations", {"helm.sh/resource-policy": "keep", "azure.workload.identity/client-id": MINIMAL["identity"]["clientId"].upper()}),

@@ -8,6 +8,7 @@
 {{- include "nexus-dirsync.strategyChecks" . -}}
 {{- include "nexus-dirsync.resourceChecks" (list "resources" .Values.resources) -}}
 {{- include "nexus-dirsync.resourceChecks" (list "migrations.resources" .Values.migrations.resources) -}}
+{{- include "nexus-dirsync.peerChecks" . -}}
 {{- end -}}
 
 {{/* The keys of a map that are there, and not null: sorted, "a and b". */}}
@@ -153,6 +154,36 @@
 {{- $most := include "nexus-dirsync.quantity" $limit -}}
 {{- if and $asked $most (gt (float64 $asked) (float64 $most)) -}}
 {{- fail (printf "\n\n%s.requests.%s is %s, more than %s.limits.%s (%s): ask for less, or raise the limit.\n" $where $name (toYaml $request) $where $name (toYaml $limit)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nexus-dirsync.peerChecks" -}}
+{{- $peers := dict -}}
+{{- range $key := list "scrapeFrom" "dnsTo" "databaseTo" "httpsTo" -}}
+{{- $_ := set $peers $key (get $.Values.networkPolicy $key) -}}
+{{- end -}}
+{{- range $key, $side := dict "extraIngress" "from" "extraEgress" "to" -}}
+{{- range get $.Values.networkPolicy $key -}}
+{{- $_ := set $peers $key (concat (get $peers $key | default list) (get . $side | default list)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $all := $peers -}}
+{{- range $all -}}
+{{- $given := include "nexus-dirsync.given" . -}}
+{{- if not $given -}}
+{{- fail (printf "\n\nnetworkPolicy.%s has an empty peer: name whom it means. Every pod of the cluster is namespaceSelector: {}\n" $key) -}}
+{{- end -}}
+{{- if and (contains "ipBlock" $given) (contains " and " $given) -}}
+{{- fail (printf "\n\nnetworkPolicy.%s has a peer with %s: make the ipBlock a peer of its own.\n" $key $given) -}}
+{{- end -}}
+{{- with .ipBlock -}}
+{{- range prepend (.except | default list) .cidr -}}
+{{- if not (regexMatch "^[0-9a-fA-F.:]+/[0-9]{1,3}$" .) -}}
+{{- fail (printf "\n\nnetworkPolicy.%s has the ipBlock %s, which is no range: end it with the length of its prefix, such as %s for one address.\n" $key . (ternary "/128" "/32" (contains ":" .))) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
