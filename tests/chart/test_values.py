@@ -181,6 +181,21 @@ TOGETHER += [
     (at("networkPolicy.httpsTo", [{"ipBlock": {**BLOCK, "except": ["192.0.2.1"]}}]), ["networkPolicy.httpsTo", "192.0.2.1", "/32"]),
     (at("networkPolicy.databaseTo", [{"ipBlock": BLOCK, "podSelector": {}}]), ["networkPolicy.databaseTo", "ipBlock", "podSelector", "of its own"]),
 ]
+RULES = {"prometheusRule": {"enabled": True}}
+TOGETHER += [
+    (
+        RULES | at(monitor, {"enabled": True, key: [{"targetLabel": "cluster"}, {"targetLabel": label, "replacement": "a"}]}),
+        [f"{monitor}.{key}", f"the label {label}", "prometheusRule.selector"],
+    )
+    for monitor in ("serviceMonitor", "podMonitor")
+    for key in ("relabelings", "metricRelabelings")
+    for label in ("job", "namespace")
+]
+TOGETHER += [
+    (at(monitor, {"enabled": True, "scrapeTimeout": timeout}), [f"{monitor}.scrapeTimeout is {timeout}", "PostgreSQL", "10s"])
+    for monitor in ("serviceMonitor", "podMonitor")
+    for timeout in ("5s", "4900ms")
+]
 
 # What is close to that, and right.
 NAME, POD = "DIRSYNC__LEADER__INSTANCE", {"fieldRef": {"fieldPath": "metadata.name"}}
@@ -208,6 +223,14 @@ RECONCILED = [
             "extraEgress": [{"to": None}, {}],
         }
     },
+    RULES | at("serviceMonitor", {"enabled": True, "relabelings": [{"targetLabel": "job", "action": "keepequal", "sourceLabels": ["a"]}]}),
+    {
+        "prometheusRule": {"enabled": True, "selector": 'job="a"'},
+        "podMonitor": {"enabled": True, "relabelings": [{"targetLabel": "job", "replacement": "a"}]},
+    },
+    at("podMonitor", {"enabled": True, "relabelings": [{"targetLabel": "job", "replacement": "a"}]}),
+    RULES | at("podMonitor", {"enabled": False, "scrapeTimeout": "1s", "relabelings": [{"targetLabel": "job", "replacement": "a"}]}),
+    at("serviceMonitor", {"enabled": True, "interval": "6s", "scrapeTimeout": "6s"}),
     {"livenessProbe": {"successThreshold": 1}, "startupProbe": None, "readinessProbe": {"successThreshold": 2}},
     at("migrations.annotations", {"helm.sh/hook-output-log-policy": "hook-failed"}),
     at("serviceAccount.annotations", {"helm.sh/resource-policy": "keep", "azure.workload.identity/client-id": MINIMAL["identity"]["clientId"].upper()}),

@@ -44,6 +44,11 @@
 {{- if le $stopping (include "nexus-dirsync.milliseconds" $statement | float64) -}}
 {{- fail (printf "\n\nconfig.schedule.stop_grace (%d s) is not longer than config.database.statement_timeout (%s): a stop could cut a commit.\nMake it longer.\n" $stop $statement) -}}
 {{- end -}}
+{{- include "nexus-dirsync.monitorChecks" . -}}
+{{- end -}}
+
+{{- define "nexus-dirsync.monitorChecks" -}}
+{{- $values := .Values -}}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- fail "\n\nserviceMonitor.enabled and podMonitor.enabled are both set: everything would be counted twice. Choose one of the two.\n" -}}
 {{- end -}}
@@ -52,7 +57,20 @@
 {{- $interval := include "nexus-dirsync.milliseconds" ($monitor.interval | toString) | float64 -}}
 {{- $timeout := include "nexus-dirsync.milliseconds" ($monitor.scrapeTimeout | toString) | float64 -}}
 {{- if and $monitor.enabled (gt $interval 0.0) (gt $timeout $interval) -}}
-{{- fail (printf "\n\n%s.scrapeTimeout is %s, longer than %s.interval (%s), which Prometheus refuses: make it shorter.\n" $name $monitor.scrapeTimeout $name $monitor.interval) -}}
+{{- fail (printf "\n\n%s.scrapeTimeout is %s, longer than %s.interval (%s), which Prometheus refuses: make it shorter, or the interval longer.\n" $name $monitor.scrapeTimeout $name $monitor.interval) -}}
+{{- end -}}
+{{- /* As long as the daemon gives the database to answer. */ -}}
+{{- if and $monitor.enabled (le $timeout 5000.0) -}}
+{{- fail (printf "\n\n%s.scrapeTimeout is %s, but /metrics may take 5 s while PostgreSQL does not answer, and then the daemon would count as gone: make it longer, such as 10s.\n" $name $monitor.scrapeTimeout) -}}
+{{- end -}}
+{{- if and $monitor.enabled $values.prometheusRule.enabled (not (trim $values.prometheusRule.selector)) -}}
+{{- range $key := list "relabelings" "metricRelabelings" -}}
+{{- range get $monitor $key -}}
+{{- if and (has .targetLabel (list "job" "namespace")) (not (regexMatch "(?i)equal$" (.action | default ""))) -}}
+{{- fail (printf "\n\n%s.%s sets the label %s, by which the alerts find their series: take that out, or say how to find them in prometheusRule.selector.\n" $name $key .targetLabel) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.serviceMonitor.enabled (not $values.service.enabled) -}}
