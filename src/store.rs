@@ -9,6 +9,7 @@ mod audit;
 mod bulk;
 mod candidate;
 mod connection;
+mod embedded;
 mod error;
 mod findings;
 mod leader;
@@ -71,9 +72,10 @@ impl Store {
     /// Takes the settings; connects when first used.
     ///
     /// # Errors
-    /// [`Error::Url`].
+    /// [`Error::Url`], [`Error::Linked`].
     pub fn open(settings: &Settings) -> Result<Self, Error> {
         let backend = settings.backend()?;
+        settings.sqlite_path().map_or(Ok(()), embedded::require_one_name)?;
         Ok(Self { pool: connection::pool(settings)?, backend, settings: settings.clone() })
     }
 
@@ -97,19 +99,9 @@ impl Store {
     /// PostgreSQL needs none: there daemons stand by for each other ([`Candidate`]).
     ///
     /// # Errors
-    /// [`Error::Locked`] if another daemon holds it.
+    /// [`Error::Locked`] if another daemon holds it, [`Error::Absent`] if there is none.
     pub fn lock_daemon(&self) -> Result<Option<std::fs::File>, Error> {
-        let Some(path) = self.settings.sqlite_path() else { return Ok(None) };
-        let path = format!("{path}.lock");
-        let locked = |source| Error::Locked { path: path.clone(), source };
-        let file = std::fs::File::create(&path).map_err(locked)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                Err(locked(std::io::ErrorKind::WouldBlock.into()))
-            }
-            Err(std::fs::TryLockError::Error(source)) => Err(locked(source)),
-        }
+        self.settings.sqlite_path().map(embedded::lock).transpose()
     }
 
     /// Runs `work` on one consistent view of the database, writing nothing.

@@ -67,6 +67,16 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The file of an embedded database has several names.
+    #[error(
+        "the database {path} has {names} names (hard links), and SQLite keeps a journal for each, so that writers destroy each other's work; leave it one, and use a symbolic link for another"
+    )]
+    Linked {
+        /// The name in the configuration.
+        path: String,
+        /// How many there are.
+        names: u64,
+    },
     /// The database belongs to another tenant.
     #[error(
         "this database holds tenant {stored}, but identity.tenant_id is {configured}; use another database"
@@ -143,6 +153,7 @@ impl Error {
         match self {
             Self::Url => "database_url",
             Self::Locked { .. } => "database_locked",
+            Self::Linked { .. } => "database_linked",
             Self::Unreachable(_) => "database_unreachable",
             Self::Untrusted(_) => "database_untrusted",
             Self::Conflict(_) => "database_conflict",
@@ -171,6 +182,7 @@ impl Error {
             self,
             Self::Url
                 | Self::Locked { .. }
+                | Self::Linked { .. }
                 | Self::Tenant { .. }
                 | Self::Absent(_)
                 | Self::Schema(_)

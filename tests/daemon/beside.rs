@@ -1,9 +1,13 @@
 //! Several processes on one database: daemons, and commands beside them.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
 use rustix::process::Signal;
 
 use crate::killed::Latch;
-use crate::stage::{Stage, small, until};
+use crate::stage::{Stage, free_port, small, until};
 use crate::support::world::On;
 
 #[tokio::test]
@@ -18,6 +22,54 @@ async fn a_second_daemon_is_refused_and_the_first_goes_on() {
     daemon.stop().await;
     let next = stage.start().await;
     assert_ne!(next.first_run().await.outcome, "failed", "the lock went with its holder");
+    next.stop().await;
+}
+
+/// However it is called, it is one database.
+#[tokio::test]
+async fn a_second_daemon_is_refused_under_any_name_of_the_database() {
+    let stage = Stage::new(On::Sqlite, small(99)).await;
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    let url = stage.world.database.url.clone();
+    let file = Path::new(url.strip_prefix("sqlite://").unwrap());
+    let folder = file.parent().unwrap();
+    let lock = fs::canonicalize(file).unwrap().with_extension("db.lock");
+    let holder = format!("another daemon works on this database (it holds {})", lock.display());
+    symlink(file, stage.path("soft.db")).unwrap();
+    symlink(stage.path("soft.db"), stage.path("softer.db")).unwrap();
+    symlink(folder, stage.path("folder")).unwrap();
+    let detour = folder.join("..").join(folder.file_name().unwrap()).join("./dirsync.db");
+    let hard = file.with_file_name("hard.db");
+    for (name, remedy) in [
+        (stage.path("soft.db"), holder.as_str()),
+        (stage.path("softer.db"), &holder),
+        (stage.path("folder").join("dirsync.db"), &holder),
+        (detour, &holder),
+        (hard.clone(), "leave it one"),
+    ] {
+        if name == hard {
+            fs::hard_link(file, &hard).unwrap();
+        }
+        let url = format!("sqlite://{}", name.display());
+        let listen = format!("127.0.0.1:{}", free_port());
+        let other = [("DIRSYNC__DATABASE__URL", &*url), ("DIRSYNC__HTTP__LISTEN", &*listen)];
+        let told = stage.tell_with(&["run"], &other).await;
+        assert_eq!(told.code, 2, "{}: {told:?}", name.display());
+        assert!(told.err.contains(remedy), "{}: {told:?}", name.display());
+    }
+    assert_eq!(daemon.turn(Signal::USR1).await.outcome, "unchanged");
+    daemon.stop().await;
+    // Whatever writes under one of two names has a journal that the other one does not know.
+    for args in [&["run"][..], &["sync"], &["migrate"], &["audit", "verify"]] {
+        let told = stage.tell(args).await;
+        assert_eq!(told.code, 2, "{args:?}: {told:?}");
+        assert!(told.err.contains("has 2 names"), "{args:?}: {told:?}");
+    }
+    fs::remove_file(&hard).unwrap();
+    stage.set("database.url", &format!("sqlite://{}", stage.path("softer.db").display()));
+    let next = stage.start().await;
+    assert_ne!(next.first_run().await.outcome, "failed", "one daemon may use any name");
     next.stop().await;
 }
 
