@@ -23,6 +23,7 @@ pub mod registry;
 pub mod resync;
 pub mod run;
 pub mod status;
+mod stop;
 pub mod sync;
 
 use std::path::PathBuf;
@@ -61,6 +62,16 @@ pub async fn dispatch(command: &Command, context: &Context) -> Exit {
     // Before any secret is read. Where the system does not allow it, work goes on.
     if let Err(error) = memory::keep_private() {
         eprintln!("core dumps could not be switched off: {error}");
+    }
+    // These end on signals in ways of their own.
+    let ends_itself = match command {
+        Command::Run | Command::Sync(_) => true,
+        #[cfg(feature = "demo")]
+        Command::Demo(_) => true,
+        _ => false,
+    };
+    if !ends_itself && let Err(error) = stop::at_once() {
+        return failed(&error);
     }
     let exit = match command {
         Command::Run => run::run(context).await,

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// The exit codes. Scripts depend on them, so they never change their meaning.
+/// The exit codes. Scripts depend on them, so they never change their meaning. Whoever ends
+/// by a signal ends with 128 and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// 0: done.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::once::once;
 use super::plans::plain;
-use super::{Context, Exit, RegistryCommand, failed, unready, unusable};
+use super::{Context, Exit, RegistryCommand, unready, unusable};
 use crate::config::{Config, Sources};
-use crate::daemon::{Requests, Shutdown, Signals};
+use crate::daemon::Shutdown;
 use crate::directory::Mode;
 use crate::reconcile::plan::{Item, Plan, lines};
 use crate::reconcile::report::{FindingKind, Trigger};
@@ -81,15 +81,14 @@ fn tell_file(path: &Path, registry: &Registry) {
 
 /// A dry run with this registry: the same reading, the same plan, nothing written.
 async fn compare(config: &Config, registry: Registry) -> Result<Done, Exit> {
-    let signals = Signals::catch().map_err(|error| failed(&error))?;
     let mut settings = service::sync_settings(config).map_err(|error| unusable(&error))?;
     settings.registry = Some(Arc::new(registry.entries));
     let store = service::store(&config.database).map_err(|error| unusable(&error))?;
     store.ready().await.map_err(|error| unready(&error))?;
     let directory = service::directory(config, Arc::new(())).map_err(|error| unusable(&error))?;
     let sync = Sync::new(store, directory, settings);
-    let (stopper, stop) = Shutdown::channel();
-    tokio::spawn(signals.pass_on(Requests::default(), stopper, stop.clone()));
+    // A signal ends the process: nothing is written that could be half done.
+    let (_stopper, stop) = Shutdown::channel();
     let stop = stop.within(config.schedule.run_timeout);
     let run = Sync::begin(Mode::Delta, Trigger::Command);
     once(&sync, run, true, &stop).await.map_err(|setback| {

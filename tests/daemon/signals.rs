@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use graph_simulator::{Effect, Fault};
 use rustix::process::Signal;
+use tokio::net::TcpListener;
 
 use crate::killed::Latch;
 use crate::process::{Daemon, run_ids};
@@ -85,6 +86,46 @@ async fn an_interrupted_sync_that_still_reads_writes_nothing() {
         assert_eq!(sync.exit_code().await, 1, "{signal:?}");
         assert!(sync.printed().contains("nothing was written"), "{}", sync.printed());
         assert_eq!(stage.world.audit_rows().await, 0);
+    }
+}
+
+/// The daemon's own way to end is tested above. As process 1, whom no signal ends by default,
+/// a command must end itself; elsewhere that shows in its having a code.
+#[tokio::test]
+async fn a_command_that_waits_ends_on_a_signal() {
+    let stage = Stage::new(On::Sqlite, small(26)).await;
+    stage.set("database.connect_timeout", "10m");
+    stage.write_registry(
+        "[[product]]\nname = \"shop\"\ndescription = \"\"\nenvironment = \"production\"\ngroups = []\n",
+    );
+    for args in [
+        &["migrate"][..],
+        &["migrate", "--check"],
+        &["migrate", "--revert"],
+        &["check"],
+        &["plans", "list"],
+        &["plans", "show", "abcdef"],
+        &["plans", "approve", "abcdef", "--by", "me@example.com"],
+        &["plans", "reject", "abcdef", "--by", "me@example.com", "--reason", "no"],
+        &["registry", "check"],
+        &["access", "who", "shop"],
+        &["access", "explain", "me@example.com", "shop"],
+        &["audit", "verify"],
+        &["resync"],
+        &["status"],
+    ] {
+        for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+            // Whoever connects is never answered, whether it wants the database or the daemon.
+            let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = silent.local_addr().unwrap();
+            stage.set("database.url", &format!("postgres://me@{address}/nexus"));
+            stage.set("http.listen", &address.to_string());
+            let mut command = stage.begin(args);
+            let caller = until("it asks", async || silent.accept().await.ok()).await;
+            command.signal(signal);
+            assert_eq!(command.exit_code().await, code, "{args:?} {signal:?}");
+            drop(caller);
+        }
     }
 }
 

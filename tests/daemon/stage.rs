@@ -212,15 +212,15 @@ impl Stage {
         daemon
     }
 
-    /// Starts the daemon as a child of another program.
-    pub fn spawn_under(&self, program: &[&str]) -> Daemon {
-        let (daemon, _, err) = self.prepare("run");
+    /// Starts a command as a child of another program.
+    pub fn spawn_under(&self, program: &[&str], args: &[&str]) -> Daemon {
+        let (daemon, _, err) = self.prepare(args[0]);
         let mut command = Command::new(program[0]);
         command
             .args(&program[1..])
             .arg(daemon.get_program())
             .args(daemon.get_args())
-            .arg("run")
+            .args(args)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .current_dir(self.dir.path())
