@@ -165,10 +165,12 @@ impl Client {
         {
             self.meter.server_time_seen(date.with_timezone(&Utc));
         }
-        if let Some(ratio) = reply
-            .header("x-ms-throttle-limit-percentage")
-            .and_then(|ratio| ratio.trim().parse().ok())
-        {
+        let ratio = reply.header("x-ms-throttle-limit-percentage");
+        let ratio = ratio.and_then(|ratio| ratio.trim().parse().ok());
+        // Graph is silent where little of the quota is used, so that silence ends what it said
+        // before; but not that of a batch as a whole, or of what failed, which never tells.
+        let could_tell = (200..300).contains(&reply.status) && endpoint != Endpoint::Batch;
+        if let Some(ratio) = ratio.or_else(|| could_tell.then_some(0.0)) {
             self.meter.throttle_ratio(ratio);
         }
         self.meter.answered(&Answer {

@@ -89,7 +89,7 @@ pub trait Observer: Send + Sync {
     /// A request has waited so long for a back-off or a throttle to end.
     fn waited(&self, seconds: f64);
     /// Graph says how close to its limit this application is; 1.0 is the limit
-    /// (`x-ms-throttle-limit-percentage`, sent above 0.8 only).
+    /// (`x-ms-throttle-limit-percentage`, sent above 0.8 only; 0 where an answer has none).
     fn throttle_ratio(&self, ratio: f64);
 }
 

@@ -299,7 +299,7 @@ impl Graph {
             ))?,
             throttle_ratio: on.add(Gauge::new(
                 "graph_throttle_ratio",
-                "Use of the quota as Graph last reported it: above 1 it throttles.",
+                "Use of the quota as Graph last reported it: above 1 it throttles, and 0 is less than 0.8.",
             ))?,
         })
     }

@@ -194,3 +194,34 @@ async fn what_graph_says_in_headers_reaches_the_observer() {
         .collect();
     assert!(ids.len() >= 2 && ids.windows(2).all(|pair| pair[0] != pair[1]));
 }
+
+/// Graph is silent about a quota of which little is used: a good answer without the header
+/// ends what was said before. What fails, and a batch as a whole, never had it.
+#[tokio::test]
+async fn a_throttle_ratio_holds_until_an_answer_that_could_tell_it_does_not() {
+    const HEADER: &str = "x-ms-throttle-limit-percentage";
+    let (mut tenant, ids) = tenant_of(3);
+    let team = group_of(&mut tenant, "team", &ids);
+    let bench = Bench::new(tenant);
+    let told = async |faults: &[Effect], batch: bool| {
+        for effect in faults {
+            bench.simulator.inject(Fault::on("", effect.clone()).once());
+        }
+        if batch {
+            bench.directory.members(&[object(team)], Detail::Ids).await.expect("lists");
+        } else {
+            bench.directory.list_users().await.expect("a list");
+        }
+        std::mem::take(&mut *bench.watch.ratios.lock().expect("no panic"))
+    };
+    // The token is asked for once.
+    assert_eq!(told(&[], false).await, [0.0]);
+    for (faults, batch, expected) in [
+        (&[status(429, &[(HEADER, "1.25")])][..], false, &[1.25, 0.0][..]),
+        (&[status(503, &[(HEADER, "0.9")]), status(503, &[])], false, &[0.9, 0.0]),
+        (&[status(429, &[(HEADER, "1.1")]), status(429, &[])], false, &[1.1, 0.0]),
+        (&[Effect::Html502], true, &[]),
+    ] {
+        assert_eq!(told(faults, batch).await, expected, "{faults:?}");
+    }
+}
