@@ -182,7 +182,7 @@ impl Runs {
             objects: on.gauges("objects", "Objects that the platform sees.", &["kind"])?,
             objects_by_state: on.gauges(
                 "objects_by_state",
-                "Objects by state, as counted at the start and by the last full run.",
+                "Objects by state, as the last full run counted them, whichever replica did it.",
                 &["kind", "state"],
             )?,
             drift: on.gauge(

@@ -9,13 +9,15 @@ use serde_json::Value;
 use crate::chain::Chain;
 use crate::daemon::{Recall, Refusal};
 use crate::directory::Mode;
-use crate::reconcile::report::{LastRun, Past, Removals};
+use crate::reconcile::report::{LastRun, Past, Removals, States};
 use crate::store::{self, RunRow, Store, Tx};
 
 /// What a recorded report tells again.
 struct Recorded {
     run: LastRun,
     withheld: Removals,
+    /// Full runs alone know it.
+    states: Option<States>,
 }
 
 impl Recorded {
@@ -25,9 +27,10 @@ impl Recorded {
         let read = || {
             let mut report: Value = serde_json::from_str(&row.report)?;
             let withheld = serde_json::from_value(report["withheld"].take())?;
+            let states = states(&report["states"]);
             // Its message is for the log alone.
             report["failure"] = report["failure"]["kind"].take();
-            Ok(Self { run: serde_json::from_value(report)?, withheld })
+            Ok(Self { run: serde_json::from_value(report)?, withheld, states })
         };
         read()
             .inspect_err(|error: &serde_json::Error| {
@@ -35,6 +38,17 @@ impl Recorded {
             })
             .ok()
     }
+}
+
+/// What [`States::series`] told.
+fn states(told: &Value) -> Option<States> {
+    let count = |kind: &str, state: &str| told[kind][state].as_u64();
+    let users = |state| count("users", state);
+    let groups = |state| count("groups", state);
+    Some(States {
+        users: [users("live")?, users("disabled")?, users("removed")?],
+        groups: [groups("live")?, groups("removed")?],
+    })
 }
 
 fn read(tx: &mut Tx<'_>) -> Result<Past, store::Error> {
@@ -50,10 +64,13 @@ fn read(tx: &mut Tx<'_>) -> Result<Past, store::Error> {
         consecutive_failures: tx.failures_since(last_success.values().max().copied())?,
         last_success,
         withheld: newest.map_or_else(Removals::default, |recorded| recorded.withheld),
-        drift: full.map_or(0, |recorded| recorded.run.drift),
+        drift: full.as_ref().map_or(0, |recorded| recorded.run.drift),
         pending: tx.pending_plans()?,
         totals: tx.carried_totals()?,
-        states: None,
+        states: match full.and_then(|recorded| recorded.states) {
+            None => Some(tx.states()?),
+            recorded => recorded,
+        },
         findings: tx.count_findings()?,
         linked_groups: tx.count_linked_groups()?,
         read_at: tx.cursor()?.map(|row| row.read_at),
@@ -81,8 +98,7 @@ pub fn recall(store: Store) -> Recall {
 pub async fn open(store: Store, tenant_id: String) -> Result<Past, Refusal> {
     let past = async {
         store.ready_for(&tenant_id).await?;
-        let counted = |tx: &mut Tx<'_>| Ok(Past { states: Some(tx.states()?), ..read(tx)? });
-        store.read(counted).await
+        store.read(read).await
     };
     match past.await {
         Ok(past) => Ok(past),

@@ -76,7 +76,7 @@ async fn a_running_daemon_shows_the_declared_set_and_promtool_accepts_it() {
 
 impl Stage {
     /// What was counted is what is in the tables.
-    async fn assert_states_are_shown(&self, daemon: &Daemon) {
+    pub async fn assert_states_are_shown(&self, daemon: &Daemon) {
         let mut all = 0;
         for (kind, table, states) in [
             ("users", "dirsync_user_identities", &["live", "disabled", "removed"][..]),

@@ -117,6 +117,28 @@ async fn a_standby_tells_of_failures_and_of_what_is_held() {
     two.stop().await;
 }
 
+/// A standby that began before there was anybody to count.
+#[tokio::test]
+async fn a_leader_shows_the_states_that_the_one_before_it_counted() {
+    let stage = stage(129).await;
+    let latch = Latch::close(&stage);
+    let one = stage.replica("one", &[]).await;
+    one.until_leading().await;
+    let two = stage.replica("two", &[]).await;
+    two.until_led_by("one").await;
+    latch.open();
+    one.first_run().await;
+    let told = one.status().await;
+    two.until_status("it tells of the leader", |status| status.last == told.last).await;
+    stage.assert_states_are_shown(&two).await;
+    // No run of its own counts: the lead alone must do.
+    stage.world.simulator.inject(Fault::on("/v1.0/", Effect::Html502));
+    one.stop().await;
+    two.until_leading().await;
+    stage.assert_states_are_shown(&two).await;
+    two.stop().await;
+}
+
 #[tokio::test]
 async fn a_killed_leader_is_succeeded() {
     // With the settings that an operator gets.

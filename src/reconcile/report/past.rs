@@ -28,7 +28,7 @@ pub struct Past {
     pub pending: PendingPlans,
     /// What the platform sees; `None` before the first run.
     pub totals: Option<Totals>,
-    /// The same by state, where somebody counted.
+    /// The same by state, as the last full run counted, or else whoever asks.
     pub states: Option<States>,
     /// Open findings by kind.
     pub findings: BTreeMap<FindingKind, u64>,
