@@ -6,6 +6,7 @@
 mod support;
 
 mod access;
+mod answered;
 mod atomic;
 mod behind;
 mod by_hand;
@@ -13,6 +14,7 @@ mod chronicle;
 mod counted;
 mod cursor;
 mod drift;
+mod ending;
 mod forgetting;
 mod guard;
 mod hard_cases;
