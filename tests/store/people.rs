@@ -204,6 +204,31 @@ async fn switches_decide_about_new_rows_and_never_about_access() {
     }
 }
 
+/// Azure AD cannot clear it, so a round without it is not done with: it is told again.
+#[tokio::test]
+async fn a_lost_account_state_is_told_and_read_again() {
+    for on in BOTH {
+        let world = team(on).await;
+        world.link("app", id("readers"));
+        let silent = Effect::OmitKeys(vec!["accountEnabled".to_owned()]);
+        let silent = world.simulator.inject(Fault::on("users/delta", silent));
+        world
+            .follow(|tenant| {
+                for name in ["ada", "bob"] {
+                    tenant.update_user(id(name), |user| user.account_enabled = Some(false));
+                }
+            })
+            .await;
+        assert_eq!(world.findings(), ["permission_missing|users"], "{on:?}");
+        assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}");
+        world.simulator.clear_fault(silent);
+        world.run(Delta).await;
+        assert_eq!(world.findings(), [""; 0], "{on:?}");
+        assert_eq!(world.who("app"), [""; 0], "{on:?}");
+        world.assert_rests().await;
+    }
+}
+
 /// An answer without a type makes nobody a member, and an owner least of all.
 #[tokio::test]
 async fn a_guest_whose_type_is_not_shown_stays_one() {

@@ -175,3 +175,22 @@ async fn a_member_who_cannot_be_read_holds_up_nobody_else() {
         }
     }
 }
+
+/// Two answers of nothing are what a lost permission looks like: the count must agree.
+#[tokio::test]
+async fn an_empty_list_of_groups_is_no_proof_that_somebody_left() {
+    for on in BOTH {
+        let world = platform(on, true).await;
+        let ada = serde_json::json!({ "@odata.type": "#microsoft.graph.user", "id": id("ada") });
+        let body = FaultBody::Json(serde_json::json!({ "value": [ada] }));
+        world.simulator.inject(Fault::on(members_of("readers"), status(200, body)));
+        world.simulator.inject(Fault::on("*/memberOf?*", Effect::EmptyOk));
+        world.run(Full).await;
+        assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}");
+        assert_eq!(world.findings(), [finding("readers")], "{on:?}");
+        world.simulator.clear_faults();
+        world.run(Delta).await;
+        assert_eq!(world.findings(), [""; 0], "{on:?}");
+        assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}");
+    }
+}
