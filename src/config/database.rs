@@ -73,8 +73,8 @@ fn url(from: &mut Reader, sources: &Sources, warnings: &mut Vec<String>) -> Secr
         from.complain(key, fault);
     }
     if let Ok(url) = secret.read() {
-        let mode = sources.variable("PGSSLMODE");
-        warnings.extend(transport::warning(url.expose_secret(), mode));
+        let environment = transport::Environment::of(sources);
+        warnings.extend(transport::warning(url.expose_secret(), &environment));
         if transport::has_password(url.expose_secret()) {
             super::note_public(from, "database.url", warnings);
         }

@@ -21,13 +21,17 @@ const NAME: &str = "DIRSYNC_";
 const FILE_VARIABLE: &str = "DIRSYNC_CONFIG";
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
+/// What others read by themselves, and the daemon warns about.
+const OTHERS: [&str; 4] = ["PGHOST", "PGHOSTADDR", "PGSSLMODE", "SSL_CERT_FILE"];
+
 /// What a configuration is made from, so that it can be loaded again.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The file to read, if one was named.
     pub file: Option<PathBuf>,
     /// The environment: `DIRSYNC_*`, the `AZURE_*` of workload identity, and what others read
-    /// by themselves: `PGSSLMODE` libpq, `SSL_CERT_FILE` the client of Graph.
+    /// by themselves: `PGHOST`, `PGHOSTADDR` and `PGSSLMODE` libpq, `SSL_CERT_FILE` the client
+    /// of Graph.
     pub environment: BTreeMap<String, OsString>,
 }
 
@@ -39,7 +43,7 @@ impl Sources {
             .filter(|(name, _)| {
                 name.starts_with(NAME)
                     || name.starts_with("AZURE_")
-                    || ["PGSSLMODE", "SSL_CERT_FILE"].contains(&name.as_str())
+                    || OTHERS.contains(&name.as_str())
             })
             .collect();
         let named = std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty());

@@ -5,12 +5,34 @@
 
 use std::net::IpAddr;
 
+use super::layers::Sources;
+
 /// What libpq makes of a URL that does not say.
 const DEFAULT_MODE: &str = "prefer";
 
-/// What is wrong with the way to the server, if anything. `mode` is `PGSSLMODE` of the
-/// environment, which libpq takes where the URL says nothing.
-pub(super) fn warning(url: &str, mode: Option<&str>) -> Option<String> {
+/// What libpq takes from the environment where the URL says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Environment<'e> {
+    /// `PGSSLMODE`.
+    mode: Option<&'e str>,
+    /// `PGHOST`.
+    host: Option<&'e str>,
+    /// `PGHOSTADDR`.
+    addr: Option<&'e str>,
+}
+
+impl<'e> Environment<'e> {
+    pub(super) fn of(sources: &'e Sources) -> Self {
+        Self {
+            mode: sources.variable("PGSSLMODE"),
+            host: sources.variable("PGHOST"),
+            addr: sources.variable("PGHOSTADDR"),
+        }
+    }
+}
+
+/// What is wrong with the way to the server, if anything.
+pub(super) fn warning(url: &str, environment: &Environment<'_>) -> Option<String> {
     let url = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))?;
     let (rest, query) = url.split_once('?').unwrap_or((url, ""));
     let parameter = |name| {
@@ -19,11 +41,14 @@ pub(super) fn warning(url: &str, mode: Option<&str>) -> Option<String> {
     };
     let authority = rest.split('/').next().unwrap_or_default();
     let hosts = authority.rsplit('@').next().unwrap_or_default();
-    let hosts = parameter("hostaddr").or_else(|| parameter("host")).unwrap_or(hosts);
-    if hosts.split(',').all(is_of_this_machine) {
+    // Without a name the URL's host may still have a port.
+    let named = Some(hosts).filter(|hosts| !hosts.is_empty() && !hosts.starts_with(':'));
+    let hosts = parameter("host").or(named).or(environment.host).unwrap_or_default();
+    let addresses = parameter("hostaddr").or(environment.addr).unwrap_or_default();
+    if is_all_of_this_machine(hosts, addresses) {
         return None;
     }
-    let mode = parameter("sslmode").or(mode).unwrap_or(DEFAULT_MODE);
+    let mode = parameter("sslmode").or(environment.mode).unwrap_or(DEFAULT_MODE);
     let what = match mode {
         "disable" | "allow" | "prefer" => {
             "lets the password and everybody's data travel in plain text"
@@ -45,6 +70,20 @@ pub(super) fn has_password(url: &str) -> bool {
     user.contains(':') || rest.contains("?password=") || rest.contains("&password=")
 }
 
+/// Two lists of the same servers: where one has an address, its name is not looked up.
+fn is_all_of_this_machine(hosts: &str, addresses: &str) -> bool {
+    let mut hosts = hosts.split(',');
+    let mut addresses = addresses.split(',');
+    loop {
+        match (addresses.next(), hosts.next()) {
+            (None, None) => return true,
+            (Some(address), _) if !is_of_this_machine(address) => return false,
+            (None | Some(""), Some(host)) if !is_of_this_machine(host) => return false,
+            _ => {}
+        }
+    }
+}
+
 /// Whether nobody else's cable lies between: a socket, or a loopback address.
 fn is_of_this_machine(host: &str) -> bool {
     let bare = match host.strip_prefix('[') {
@@ -52,7 +91,7 @@ fn is_of_this_machine(host: &str) -> bool {
         None if host.matches(':').count() == 1 => host.split(':').next().unwrap_or(host),
         None => host,
     };
-    let folder = bare.starts_with('/') || bare.to_ascii_lowercase().starts_with("%2f");
+    let folder = bare.starts_with(['/', '@']) || bare.to_ascii_lowercase().starts_with("%2f");
     bare.is_empty()
         || folder
         || bare == "localhost"
@@ -61,7 +100,7 @@ fn is_of_this_machine(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_password, warning};
+    use super::{Environment, has_password, warning};
 
     #[test]
     fn a_password_is_noticed_wherever_it_stands() {
@@ -74,6 +113,35 @@ mod tests {
             ("sqlite:///a:b@c", false),
         ] {
             assert_eq!(has_password(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn where_the_environment_sends_it_counts() {
+        let unset = (None, None);
+        for (url, (host, addr), warned) in [
+            ("postgres:///nexus", unset, false),
+            ("postgres:///nexus", (Some("db.example"), None), true),
+            ("postgres://:5432/nexus", (Some("db.example"), None), true),
+            ("postgres:///nexus", (Some("localhost,db.example"), None), true),
+            ("postgres:///nexus", (Some("/run/postgresql"), None), false),
+            ("postgres:///nexus", (Some("@postgresql"), None), false),
+            ("postgres:///nexus", (Some("::1"), None), false),
+            ("postgres:///nexus", (None, Some("192.0.2.1")), true),
+            ("postgres:///nexus", (Some("db.example"), Some("127.0.0.1")), false),
+            ("postgres://localhost/nexus", (Some("db.example"), None), false),
+            ("postgres://localhost/nexus", (None, Some("192.0.2.1")), true),
+            ("postgres:///nexus?host=/run", (Some("db.example"), None), false),
+            ("postgres:///nexus?host=/run", (None, Some("192.0.2.1")), true),
+            ("postgres:///nexus?hostaddr=127.0.0.1", (None, Some("192.0.2.1")), false),
+            ("postgres://db.example/nexus", (None, Some("127.0.0.1")), false),
+            ("postgres://a,db.example/nexus", (None, Some("127.0.0.1,")), true),
+            ("postgres://a,localhost/nexus", (None, Some("127.0.0.1,")), false),
+            ("postgres:///nexus?sslmode=verify-full", (Some("db.example"), None), false),
+            ("sqlite://here.db", (Some("db.example"), None), false),
+        ] {
+            let environment = Environment { mode: None, host, addr };
+            assert_eq!(warning(url, &environment).is_some(), warned, "{url} {host:?} {addr:?}");
         }
     }
 
@@ -99,7 +167,7 @@ mod tests {
             ("postgres:///nexus", None, None),
             ("sqlite://here.db", None, None),
         ] {
-            let told = warning(url, mode);
+            let told = warning(url, &Environment { mode, ..Environment::default() });
             match expected {
                 None => assert_eq!(told, None, "{url}"),
                 Some(part) => {

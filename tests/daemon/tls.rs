@@ -124,4 +124,16 @@ async fn a_url_that_asks_for_less_is_warned_about() {
     assert_eq!(said.len(), 1, "{}", daemon.printed());
     assert!(!daemon.printed().contains(password) && !format!("{told:?}").contains(password));
     daemon.stop().await;
+
+    // The environment has a say in it, as libpq reads it.
+    for (url, variable, mode, warned) in [
+        ("postgres:///nexus", "PGHOST", "prefer", true),
+        ("postgres://localhost/nexus", "PGHOSTADDR", "prefer", true),
+        ("postgres://localhost/nexus", "PGHOSTADDR", "verify-full", false),
+    ] {
+        stage.set("database.url", url);
+        let environment = [(variable, "192.0.2.1"), ("PGSSLMODE", mode)];
+        let told = stage.tell_with(&["check"], &environment).await;
+        assert_eq!(told.out.contains("sslmode=prefer lets"), warned, "{variable} {mode}: {told:?}");
+    }
 }
