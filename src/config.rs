@@ -34,6 +34,8 @@ use layers::Layers;
 use problem::Fault;
 use reader::Reader;
 
+use crate::file;
+
 /// The configuration of one process, checked as a whole. A reload makes another one.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -156,8 +158,8 @@ impl Config {
 /// people paste secrets where paths belong.
 fn readable_file(from: &mut Reader, key: &'static str) -> Option<PathBuf> {
     let path: Option<PathBuf> = from.get(key, values::path);
-    if let Some(Err(error)) = path.as_deref().map(std::fs::read) {
-        let what = format!("the file it names cannot be read: {}", error.kind());
+    if let Some(Err(error)) = path.as_deref().map(file::read) {
+        let what = format!("the file it names cannot be read: {}", file::reason(&error));
         from.complain(key, Fault::new(what, "name a file that the daemon's user may read"));
     }
     path

@@ -12,6 +12,7 @@ pub mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod directory;
+pub mod file;
 pub mod graph;
 pub mod http;
 pub mod metrics;

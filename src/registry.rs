@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::directory::fold_case;
+use crate::file;
 use crate::reconcile::world::RegistryEntry;
 
 #[derive(Debug, Deserialize)]
@@ -90,7 +91,7 @@ pub enum Error {
 
 /// Reads and checks a registry.
 pub fn load(path: &Path) -> Result<Registry, Error> {
-    let text = std::fs::read_to_string(path)
+    let text = file::read_text(path)
         .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
     parse(&text, path)
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
 
 use super::problem::{Origin, Problem};
+use crate::file;
 
 /// The prefix of every variable that sets a key.
 const PREFIX: &str = "DIRSYNC__";
@@ -176,7 +177,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, Raw>, Problem> {
         what,
         remedy: remedy.to_owned(),
     };
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = file::read_text(path).map_err(|error| {
         problem(
             format!("cannot be read: {error}"),
             "check --config or DIRSYNC_CONFIG, and the file's mode",

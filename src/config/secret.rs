@@ -46,7 +46,7 @@ impl Default for Secret {
 }
 
 fn read(path: &Path) -> io::Result<SecretString> {
-    let text = std::fs::read_to_string(path)?;
+    let text = crate::file::read_text(path)?;
     match text.trim() {
         "" => Err(io::Error::new(io::ErrorKind::InvalidData, "the file is empty")),
         secret => Ok(SecretString::from(secret)),

@@ -4,19 +4,22 @@
 //! cannot: so the word is said here.
 
 use std::ffi::OsString;
+use std::io::BufReader;
 
 use super::Sources;
+use crate::file;
 
 const VARIABLE: &str = "SSL_CERT_FILE";
 
 /// What is wrong with the file, if it is named. Its path is not shown, as of any file.
 pub(super) fn warning(sources: &Sources) -> Option<String> {
     let path: &OsString = sources.environment.get(VARIABLE).filter(|path| !path.is_empty())?;
-    let what = match std::fs::read(path) {
-        Err(error) => format!("cannot be read ({})", error.kind()),
-        Ok(text) => {
-            let mut text = text.as_slice();
-            if rustls_pemfile::certs(&mut text).any(|certificate| certificate.is_ok()) {
+    let what = match file::open(path.as_ref()) {
+        Err(error) => format!("cannot be read ({})", file::reason(&error)),
+        Ok(file) => {
+            if rustls_pemfile::certs(&mut BufReader::new(file))
+                .any(|certificate| certificate.is_ok())
+            {
                 return None;
             }
             "has no certificate in it (PEM)".to_owned()

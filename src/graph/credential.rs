@@ -20,6 +20,7 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::chain::Chain;
+use crate::file;
 
 use super::assertion::{self, CertificateAssertion};
 use super::authority::{Authority, Refusal};
@@ -186,7 +187,9 @@ impl Mint {
 }
 
 async fn read(path: &Path) -> Result<String, Error> {
-    tokio::fs::read_to_string(path).await.map_err(|error| Error::Credential {
+    let path = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || file::read_text(&path)).await;
+    reading.unwrap_or_else(|error| Err(error.into())).map_err(|error| Error::Credential {
         code: None,
         remedy: "a file named under identity cannot be read; check that it exists and the daemon may read it",
         source: Some(Arc::new(error)),

@@ -1,5 +1,9 @@
 //! Exit codes 0 to 3, as scripts depend on them.
 
+use std::fs::File;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
 use graph_simulator::{Effect, Fault};
 
 use crate::stage::{Stage, binary, small};
@@ -100,6 +104,42 @@ async fn a_bad_configuration_is_refused_by_every_key() {
         assert_eq!(told.code, 2, "{told:?}");
         for key in ["graph.endpoint", "identity.authority", "schedule.delta", "graf"] {
             assert!(told.err.contains(key), "{key} in {told:?}");
+        }
+    }
+}
+
+/// A file that never ends, or that waits for somebody to write it, is none to read.
+#[tokio::test]
+async fn files_that_are_no_files_are_refused_by_name() {
+    let stage = Stage::new(On::Sqlite, small(58)).await;
+    let good = stage.path("dirsync.toml").display().to_string();
+    let pipe = stage.path("pipe").display().to_string();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let large = stage.path("large.toml").display().to_string();
+    File::create(&large).unwrap().set_len(1024 * 1024 + 1).unwrap();
+    let linked = stage.path("linked.toml").display().to_string();
+    symlink(&good, &linked).unwrap();
+    let no_file = "is not a regular file";
+    for (file, why) in [("/dev/zero", no_file), (&pipe, no_file), (&large, "is larger than 1 MiB")]
+    {
+        let bad = [
+            (&["check", "--config", file][..], None, file),
+            (&["registry", "check", file], None, file),
+            (&["check"], Some("DIRSYNC__DATABASE__URL_FILE"), "database.url_file"),
+            (
+                &["check"],
+                Some("DIRSYNC__IDENTITY__CLIENT_SECRET_FILE"),
+                "identity.client_secret_file",
+            ),
+        ];
+        for (args, variable, named) in bad {
+            let config = ("DIRSYNC_CONFIG", if variable.is_some() { &*linked } else { "" });
+            let mut command = binary();
+            command.args(args).envs([config]).envs(variable.map(|name| (name, file)));
+            let output = command.output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{args:?} {variable:?} {file}: {told}");
+            assert!(told.contains(why) && told.contains(named), "{variable:?} {file}: {told}");
         }
     }
 }

@@ -1,5 +1,8 @@
 //! HUP: the whole configuration or none of it, the registry included.
 
+use std::fs;
+use std::process::Command;
+
 use nexus_dirsync::daemon::Status;
 use rustix::process::Signal;
 
@@ -94,6 +97,23 @@ async fn a_broken_configuration_keeps_everything_as_it_was() {
     accepted(&daemon).await;
     daemon.turn(Signal::USR1).await;
     assert_eq!(products(&stage), ["one", "two"]);
+    daemon.stop().await;
+}
+
+/// It would be waited for until somebody writes it, and nothing else be done meanwhile.
+#[tokio::test]
+async fn a_pipe_in_place_of_a_file_is_refused_and_holds_nothing_up() {
+    let (stage, daemon) = furnished().await;
+    for (file, why) in [("registry.toml", "registry"), ("dirsync.toml", "dirsync.toml")] {
+        let path = stage.path(file);
+        let before = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        refused(&daemon, why).await;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, before).unwrap();
+    }
+    accepted(&daemon).await;
     daemon.stop().await;
 }
 
