@@ -42,7 +42,7 @@ pub use candidate::{Candidacy, Candidate, Standing};
 pub use connection::{Backend, PoolUse, Settings};
 pub use error::Error;
 pub use leader::Leader;
-pub use load::{CursorRow, Start, Stray, Which};
+pub use load::{CursorRow, Start, Stray, Strays, Which};
 pub use migrate::{Belongings, SchemaState};
 pub use plans::{Counts, Decider, Decision, Holding, PlanDetail, PlanHeader, PlanItem, StoredPlan};
 pub use requests::RunRequest;

@@ -78,6 +78,9 @@ pub enum Stray {
     Second,
 }
 
+/// Rows that mean no group, by `external_id`.
+pub type Strays = BTreeMap<String, Option<Stray>>;
+
 /// What a run must know before it reads the directory.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -87,7 +90,7 @@ pub struct Start {
     pub linked_groups: BTreeSet<ObjectId>,
     /// `external_id`s of linked rows that are nobody's: why they are not; nothing for those
     /// with an open finding that no link names any more.
-    pub invalid_links: BTreeMap<String, Option<Stray>>,
+    pub invalid_links: Strays,
     /// Registry group names, folded, and the group each is bound to.
     pub group_bindings: BTreeMap<String, ObjectId>,
     /// Keys of owners' names, and the person each is bound to.
@@ -155,9 +158,7 @@ impl Tx<'_> {
         }))
     }
 
-    fn linked_groups(
-        &mut self,
-    ) -> Result<(BTreeSet<ObjectId>, BTreeMap<String, Option<Stray>>), Error> {
+    fn linked_groups(&mut self) -> Result<(BTreeSet<ObjectId>, Strays), Error> {
         let rows: Vec<(i32, String)> = product_aad_groups::table
             .inner_join(aad_groups::table.on(aad_groups::id.eq(product_aad_groups::aad_group_id)))
             .select((aad_groups::id, aad_groups::external_id))
@@ -165,7 +166,7 @@ impl Tx<'_> {
             .load(self.conn)
             .doing("reading links")?;
         let open = self.open_findings()?.into_keys();
-        let mut invalid: BTreeMap<String, Option<Stray>> = open
+        let mut invalid: Strays = open
             .filter(|(kind, _)| *kind == FindingKind::GroupIdInvalid)
             .map(|(_, subject)| (subject, None))
             .collect();

@@ -173,15 +173,14 @@ impl Committing<'_> {
         let totals = guard::totals_after(totals, &plan);
         tx.record_taken(&verdict.taken, &info)?;
         let rehearsing = match &observation.rehearsal {
-            // Every other run is spared the look.
-            None => Rehearsing::Nothing,
             Some(Rehearsal { groups: None, .. })
                 if observation.again || is_unconfirmed(&plan, &open) =>
             {
                 Rehearsing::Everything
             }
             Some(_) if tx.has_unread_groups()? => Rehearsing::Unread,
-            Some(_) => Rehearsing::Nothing,
+            // Every other run is spared the look.
+            Some(_) | None => Rehearsing::Nothing,
         };
         let stamp = Stamp { in_doubt: observation.again, rehearsing, ..Stamp::of(self.settings) };
         info.fingerprint = stamp.to_string();
