@@ -27,6 +27,8 @@ const SHOW_GROUPS: &[&str] = &[
 ];
 /// Mail can be taken away from people; from so many of a read at once it is not.
 const MAILS_LOST: usize = 10;
+/// One account without a state is one account (trap 32); all of several at once are not.
+const STATES_LOST: usize = 2;
 
 /// Which streams were not believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,15 +161,16 @@ fn lost_users(part: &Part, stored: &BTreeMap<ObjectId, ObservedUser>) -> bool {
         }
         (lost, lost > 0 && lost >= kept)
     };
-    // Azure AD cannot clear these; mail it can.
+    // Azure AD cannot clear the first two; mail it can, and a state may be null (trap 32).
     let (mails, most_mails) = lost(MAIL);
+    let (states, most_states) = lost(ENABLED);
     let blank = part.users.iter().filter(|(id, seen)| {
         let was_blank = stored.get(id).is_some_and(|user| is_blank(&user.facts));
         matches!(seen, Seen::Present(facts) if is_blank(facts)) && !was_blank
     });
     lost(NAME).1
         || lost(UPN).1
-        || lost(ENABLED).1
+        || (most_states && states >= STATES_LOST)
         || (most_mails && mails >= MAILS_LOST)
         || blank.count() * 2 >= present(&part.users).count()
 }
