@@ -143,7 +143,7 @@ labels! {
         /// A removed user that history points to, so the row stays.
         TombstoneKept = "tombstone_kept",
         /// A linked row of another service in `aad_groups` that is no group's: its `external_id`
-        /// is no object id, or another row's.
+        /// is no object id, another row's, or not that of its group any more.
         GroupIdInvalid = "group_id_invalid",
         /// A plan that the guard held, and that waits for a person.
         RemovalsHeld = "removals_held",

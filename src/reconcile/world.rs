@@ -151,9 +151,9 @@ impl UserRow {
 pub struct GroupRow {
     /// `aad_groups.id`; absent until apply gives one.
     pub id: Option<i32>,
-    /// `aad_groups.external_id`, parsed.
+    /// Whose row it is; at first `aad_groups.external_id`, parsed.
     pub object_id: ObjectId,
-    /// The same as it stands there: whoever made the row may have written it otherwise.
+    /// As it stands there: whoever made the row may have written it otherwise.
     pub external_id: String,
     /// `aad_groups.display_name`.
     pub display_name: String,
@@ -165,6 +165,13 @@ pub struct GroupRow {
     pub state: Option<State>,
     /// Since when it is removed.
     pub removed_at: Option<DateTime<Utc>>,
+}
+
+impl GroupRow {
+    /// Whether people gave it the `external_id` of another group since it was taken over.
+    pub fn is_rewritten(&self) -> bool {
+        ObjectId::spelled(&self.external_id) != Some(self.object_id)
+    }
 }
 
 /// A row of `products`.

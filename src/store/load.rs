@@ -10,8 +10,8 @@ use super::connection::Conn;
 use super::lookup::load_groups;
 use super::rows::{EdgeRow, ObservedGroupRow, ObservedUserRow, presence_of};
 use super::schema::{
-    aad_groups, dirsync_cursors, dirsync_observed_edges, dirsync_observed_groups,
-    dirsync_observed_users, product_aad_groups,
+    aad_groups, dirsync_aad_groups, dirsync_cursors, dirsync_observed_edges,
+    dirsync_observed_groups, dirsync_observed_users, product_aad_groups,
 };
 use super::types::{Id, Time};
 use super::{Doing, Error, Tx};
@@ -76,6 +76,8 @@ pub enum Stray {
     NoId,
     /// Another row is the group's already.
     Second,
+    /// It was taken over for a group, and people gave it the `external_id` of another.
+    Rewritten,
 }
 
 /// Rows that mean no group, by `external_id`.
@@ -159,25 +161,45 @@ impl Tx<'_> {
     }
 
     fn linked_groups(&mut self) -> Result<(BTreeSet<ObjectId>, Strays), Error> {
-        let rows: Vec<(i32, String)> = product_aad_groups::table
+        let rows: Vec<(i32, String, Option<Id>)> = product_aad_groups::table
             .inner_join(aad_groups::table.on(aad_groups::id.eq(product_aad_groups::aad_group_id)))
-            .select((aad_groups::id, aad_groups::external_id))
+            .left_join(
+                dirsync_aad_groups::table.on(dirsync_aad_groups::aad_group_id.eq(aad_groups::id)),
+            )
+            .select((
+                aad_groups::id,
+                aad_groups::external_id,
+                dirsync_aad_groups::object_id.nullable(),
+            ))
             .distinct()
             .load(self.conn)
             .doing("reading links")?;
         let open = self.open_findings()?.into_keys();
-        let mut invalid: Strays = open
-            .filter(|(kind, _)| *kind == FindingKind::GroupIdInvalid)
-            .map(|(_, subject)| (subject, None))
-            .collect();
-        let spelled = |text: &String| ObjectId::spelled(text);
-        let linked: BTreeSet<ObjectId> = rows.iter().filter_map(|(_, id)| spelled(id)).collect();
-        let groups = load_groups(self.conn, Which::Ids(&linked))?;
-        for (row, text) in rows {
-            let stray = match spelled(&text).map(|id| groups.get(&id).and_then(|group| group.id)) {
+        let open = open.filter(|(kind, _)| *kind == FindingKind::GroupIdInvalid);
+        let open: BTreeSet<String> = open.map(|(_, subject)| subject).collect();
+        let group = |text: &String, bound: &Option<Id>| {
+            bound.map(ObjectId::from).or_else(|| ObjectId::spelled(text))
+        };
+        let linked: BTreeSet<ObjectId> =
+            rows.iter().filter_map(|(_, text, bound)| group(text, bound)).collect();
+        let mut asked = linked.clone();
+        asked.extend(open.iter().filter_map(|subject| ObjectId::spelled(subject)));
+        let groups = load_groups(self.conn, Which::Ids(&asked))?;
+        let is_rewritten = |subject: &String| {
+            groups.values().any(|row| row.external_id == *subject && row.is_rewritten())
+        };
+        let mut invalid: Strays = BTreeMap::new();
+        for subject in open {
+            let stray = is_rewritten(&subject).then_some(Stray::Rewritten);
+            invalid.insert(subject, stray);
+        }
+        for (row, text, bound) in rows {
+            let own = group(&text, &bound).map(|id| groups.get(&id));
+            let stray = match own {
                 None => Stray::NoId,
-                Some(id) if id != Some(row) => Stray::Second,
-                Some(_) => continue,
+                Some(Some(own)) if own.id == Some(row) && !own.is_rewritten() => continue,
+                Some(Some(own)) if own.id == Some(row) => Stray::Rewritten,
+                Some(_) => Stray::Second,
             };
             invalid.insert(text, Some(stray));
         }

@@ -159,13 +159,20 @@ pub(super) fn load_groups(
     let rows: Vec<(AadGroupsRow, Option<GroupStateRow>)> = match which {
         Which::All => query().load(conn),
         Which::Ids(ids) => {
-            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            ids.chunks(IDS_MAX).try_fold(Vec::new(), |mut rows, slice| {
-                rows.extend(
-                    query().filter(lower(aad_groups::external_id).eq_any(slice)).load(conn)?,
-                );
-                Ok(rows)
-            })
+            let bound = dirsync_aad_groups::object_id.nullable();
+            in_slices(ids.iter().copied(), |ids| query().filter(bound.eq_any(ids)).load(conn))
+                .and_then(|mut rows: Vec<(AadGroupsRow, Option<GroupStateRow>)>| {
+                    let known = rows.iter().filter_map(|(_, state)| state.as_ref());
+                    let known: BTreeSet<ObjectId> =
+                        known.map(|state| state.object_id.into()).collect();
+                    let spelled: Vec<String> =
+                        ids.difference(&known).map(ToString::to_string).collect();
+                    for slice in spelled.chunks(IDS_MAX) {
+                        let external_id = lower(aad_groups::external_id);
+                        rows.extend(query().filter(external_id.eq_any(slice)).load(conn)?);
+                    }
+                    Ok(rows)
+                })
         }
     }
     .doing("reading groups")?;
@@ -174,7 +181,7 @@ pub(super) fn load_groups(
         let Some(group) = row.read(state)? else { continue };
         match groups.entry(group.object_id) {
             Entry::Vacant(place) => drop(place.insert(group)),
-            // People may have written a second row, in other letter case; the first is it.
+            // People may have written a second row, in other letter case; the first is the group's.
             Entry::Occupied(mut known) if precedes(&group, known.get()) => {
                 known.insert(group);
             }

@@ -229,10 +229,14 @@ impl AadGroupsRow {
         }
     }
 
+    /// Whose row it is: the group's it was taken over for, whatever people write there later.
     /// `None` for a row of another service whose `external_id` is not spelled as an object id.
     pub(super) fn read(self, state: Option<GroupStateRow>) -> Result<Option<GroupRow>, Error> {
         let Self { id, external_id, display_name, created_at, updated_at } = self;
-        let Some(object_id) = ObjectId::spelled(&external_id) else { return Ok(None) };
+        let bound = state.as_ref().map(|state| ObjectId::from(state.object_id));
+        let Some(object_id) = bound.or_else(|| ObjectId::spelled(&external_id)) else {
+            return Ok(None);
+        };
         let (state, removed_at) = match state {
             None => (None, None),
             Some(row) => (

@@ -2,6 +2,7 @@
 
 use crate::prelude::*;
 use crate::schema::{CLIENT_ROWS, clients};
+use nexus_dirsync::directory::ObjectId;
 use nexus_dirsync::store::Error;
 
 const TEAM: Groups<'_> = &[("readers", &["ada", "bob"])];
@@ -129,6 +130,48 @@ async fn a_linked_row_that_is_no_groups_is_a_finding_and_stops_nothing() {
             ));
             world.run(Delta).await;
             assert_eq!(world.findings(), [""; 0], "{at}");
+        }
+    }
+}
+
+/// Whose row it is was settled when it was taken over: an id that people write over it takes
+/// nobody's access, gives nobody any, stops no run, and is told until they write it back.
+#[tokio::test]
+async fn a_row_that_people_give_another_groups_id_stays_its_groups() {
+    let tenant: Groups<'_> = &[("readers", &["ada", "bob"]), ("elsewhere", &["ada", "emil"])];
+    for (on, everything) in BOTH.into_iter().flat_map(|on| [(on, true), (on, false)]) {
+        for (first, second) in [(Delta, Full), (Full, Delta)] {
+            let at = format!("{on:?}, everything: {everything}, {first}");
+            let mut world = World::new(on, company(tenant)).await;
+            world.settings.all_groups = false;
+            world.settings.all_users = everything;
+            world.link("app", id("readers"));
+            world.run(Full).await;
+            let point = |world: &World, to: &str, from: &str| {
+                world.sql(&format!(
+                    "UPDATE aad_groups SET external_id = '{}' WHERE external_id = '{}'",
+                    id(to),
+                    id(from)
+                ));
+            };
+            point(&world, "elsewhere", "readers");
+            // The other group is wanted as well, and cannot have a row.
+            world.settings.admin_groups = [ObjectId::new(id("elsewhere"))].into();
+            let told = format!("group_id_invalid|{}", id("elsewhere"));
+            for mode in [first, second] {
+                world.run(mode).await;
+                assert_eq!(world.who("app"), ["ada", "bob"], "{at}");
+                assert!(world.findings().contains(&told), "{at}: {:?}", world.findings());
+            }
+            world.follow(|tenant| tenant.remove_member(id("readers"), id("bob"))).await;
+            assert_eq!(world.who("app"), ["ada"], "{at}: it is followed");
+            point(&world, "readers", "elsewhere");
+            world.run(Delta).await;
+            world.run(Full).await;
+            assert_eq!(world.findings(), [""; 0], "{at}");
+            assert_eq!(world.who("app"), ["ada"], "{at}");
+            assert!(world.user("emil").contains("admin"), "{at}: the other has its row");
+            world.assert_rests().await;
         }
     }
 }

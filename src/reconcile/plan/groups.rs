@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Draft, Item};
 use crate::directory::{Evidence, ObjectId};
+use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{GroupRow, ObservedGroup, Presence, State};
 
 /// The decided state of each group in play, after this plan.
@@ -50,10 +51,19 @@ impl Groups {
 pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
     let world = draft.world;
     let mut after = world.group_rows.clone();
+    let rewritten = world.group_rows.values().filter(|row| row.is_rewritten());
+    let occupied: BTreeMap<ObjectId, ObjectId> = rewritten
+        .filter_map(|row| Some((ObjectId::spelled(&row.external_id)?, row.object_id)))
+        .collect();
     let (mut ending, mut purged) = (BTreeSet::new(), BTreeSet::new());
     for id in &world.affected_groups {
         let Some(seen) = world.groups.get(id) else { continue };
         let before = world.group_rows.get(id);
+        if let (None, Some(other)) = (before, occupied.get(id)) {
+            let why = format!("{REWRITTEN} ({other})");
+            draft.raise(FindingKind::GroupIdInvalid, id, why);
+            continue;
+        }
         let purge = world.purge_groups.contains(id) && !seen.presence.is_present();
         let (wanted, evidence) = if purge && is_removed(before) {
             if !draft.may(Item::GroupPurge(*id)) {
@@ -92,6 +102,10 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
     }
     Groups { after, ending, purged }
 }
+
+/// Such a group can have no row.
+const REWRITTEN: &str =
+    "people gave its external_id to a row of aad_groups that is another group's";
 
 fn is_removed(row: Option<&GroupRow>) -> bool {
     row.is_some_and(|row| row.state == Some(State::Removed))

@@ -15,6 +15,7 @@ impl Reader<'_> {
             let told = stray.map(|stray| match stray {
                 Stray::NoId => "a link names this row of aad_groups, but its external_id is no object id as Azure spells it (36 characters, nothing around them); correct or remove it",
                 Stray::Second => "a link names this row of aad_groups, but another row has the same external_id in other letter case and is the group's; link that one, and remove this",
+                Stray::Rewritten => "this row of aad_groups was made for another group, and stays that group's whatever its external_id says; write back what it was, and make a row of its own for the group that is meant",
             });
             let told = told.map(str::to_owned);
             self.notes.insert((FindingKind::GroupIdInvalid, subject.clone()), told);
