@@ -86,7 +86,8 @@ impl Tx<'_> {
         among: Option<&BTreeSet<String>>,
     ) -> Result<BTreeSet<String>, Error> {
         let rows = load_users(self.conn, among.map_or(UsersBy::Hand, UsersBy::Emails))?;
-        let by_hand = rows.into_iter().filter(|row| row.identity.is_none());
+        let by_hand = rows.into_iter();
+        let by_hand = by_hand.filter(|row| row.identity.is_none() && row.email.trim() == row.email);
         Ok(by_hand.map(|row| fold_case(&row.email)).collect())
     }
 }

@@ -417,6 +417,8 @@ fn place(world: &mut World, row: UserRow) {
         Some(identity) => {
             world.identities.insert(identity.object_id, row);
         }
+        // Blanks around it make an address nobody's: no index finds it, in no mode.
+        None if row.email.trim() != row.email => {}
         None => world.hand_made.push(HandMade { row, products: BTreeMap::new() }),
     }
 }

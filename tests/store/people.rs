@@ -204,6 +204,23 @@ async fn switches_decide_about_new_rows_and_never_about_access() {
     }
 }
 
+/// No index finds it, so nothing else may: full and delta runs would differ.
+#[tokio::test]
+async fn an_address_with_a_blank_beside_it_is_nobodys_in_any_mode() {
+    for (on, mode) in BOTH.into_iter().flat_map(|on| [(on, Full), (on, Delta)]) {
+        let world = team(on).await;
+        let email = format!("{} ", address("zoe"));
+        world.sql(&format!("INSERT INTO users (email, name) VALUES ('{email}', 'Zoe by hand')"));
+        world.member("tool", "Zoe by hand", "admin");
+        world.edit(|tenant| hire(tenant, "zoe", "readers"));
+        world.run(mode).await;
+        assert!(world.user("zoe").ends_with("live"), "{on:?} {mode}: a row of her own");
+        assert_eq!(world.pending().await.len(), 0, "{on:?} {mode}");
+        world.assert_rests().await;
+        world.assert_audit_whole().await;
+    }
+}
+
 /// Azure AD cannot clear it, so a round without it is not done with: it is told again.
 #[tokio::test]
 async fn a_lost_account_state_is_told_and_read_again() {
