@@ -182,20 +182,23 @@ impl Tx<'_> {
 
     /// Registry names, folded, that somebody approved to be bound anew.
     pub fn approved_names(&mut self) -> Result<BTreeSet<String>, Error> {
+        let rebindings = self.items_of_kind("rebinding", &["approved"])?;
+        let names = rebindings.into_iter().filter_map(|item| match item {
+            Item::Rebinding(name, _) => Some(name),
+            _ => None,
+        });
+        Ok(names.collect())
+    }
+
+    /// The items of one kind that are in one of these states.
+    fn items_of_kind(&mut self, kind: &str, statuses: &[&str]) -> Result<Vec<Item>, Error> {
         let rows: Vec<(String, String)> = items::table
-            .filter(items::status.eq("approved"))
-            .filter(items::document.like("%\"kind\":\"rebinding\"%"))
+            .filter(items::status.eq_any(statuses))
+            .filter(items::document.like(format!("%\"kind\":\"{kind}\"%")))
             .select((items::plan_hash, items::document))
             .load(self.conn)
-            .doing("reading approved names")?;
-        let mut names = BTreeSet::new();
-        for (hash, text) in rows {
-            let item: PlanItem = document::read(&text, &hash)?;
-            if let Item::Rebinding(name, _) = item.item()? {
-                names.insert(name);
-            }
-        }
-        Ok(names)
+            .doing("reading held items")?;
+        rows.iter().map(|(hash, text)| document::read::<PlanItem>(text, hash)?.item()).collect()
     }
 
     /// Approved plans whose lines do not have their hash any more.

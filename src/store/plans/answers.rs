@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::{ITEMS, ItemStatus, PlanItem, document, items, plans};
+use super::{ITEMS, ItemStatus, items, plans};
 use crate::directory::{ObjectId, fold_case};
+use crate::reconcile::plan::Item;
 use crate::store::bulk;
 use crate::store::lookup::lower;
 use crate::store::schema::users;
@@ -144,17 +145,11 @@ impl Tx<'_> {
 
     /// Whose role is to be taken back, and was not refused.
     fn ending_roles(&mut self) -> Result<BTreeSet<ObjectId>, Error> {
-        let rows: Vec<(String, String)> = items::table
-            .filter(items::status.eq_any(["held", "approved", "left_over"]))
-            .filter(items::document.like("%\"kind\":\"role_removal\"%"))
-            .select((items::plan_hash, items::document))
-            .load(self.conn)
-            .doing("reading which roles are to end")?;
-        let mut people = BTreeSet::new();
-        for (hash, text) in rows {
-            let item: PlanItem = document::read(&text, &hash)?;
-            people.extend(item.user.map(ObjectId::new));
-        }
-        Ok(people)
+        let roles = self.items_of_kind("role_removal", &["held", "approved", "left_over"])?;
+        let people = roles.into_iter().filter_map(|item| match item {
+            Item::Role(user) => Some(user),
+            _ => None,
+        });
+        Ok(people.collect())
     }
 }

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::absent::covers;
 use super::{Reader, present};
 use crate::directory::{ObjectId, Seen, UserFacts, person_key};
 use crate::graph::Counted;
@@ -41,10 +42,8 @@ impl Reader<'_> {
         if named * 2 < listed.len() || listed.len() * 2 < stored {
             return None;
         }
-        // It lags (2.2 of the facts), so a few more or less mean nothing.
-        let enough = (listed.len() + listed.len() / 10 + 1) as u64;
         let counted = self.sync.directory.count(Counted::Users).await;
-        if !counted.is_ok_and(|counted| counted <= enough) {
+        if !counted.is_ok_and(|counted| covers(listed.len(), counted)) {
             return None;
         }
         let keys = self.owner_keys();
