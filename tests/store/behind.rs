@@ -1,6 +1,7 @@
 //! What follows from what is held waits with it: it is shown, counted and answered with
 //! it, and costs nobody anything by itself.
 
+use graph_simulator::Tenant;
 use nexus_dirsync::directory::ObjectId;
 use nexus_dirsync::reconcile::guard::{Allowance, Limits};
 use nexus_dirsync::store::Decision;
@@ -152,6 +153,59 @@ async fn somebody_whose_end_is_held_gets_no_role_and_no_product_to_own() {
         assert!(world.user("cem").contains("admin"), "{on:?}: {}", world.user("cem"));
         world.approve_all().await;
         world.run(Delta).await;
+        world.assert_rests().await;
+    }
+}
+
+/// What is deleted, how, and how it then goes for good.
+type Deletion = (&'static str, fn(&mut Tenant) -> bool, fn(&mut Tenant) -> bool);
+
+const PEOPLE: Deletion = (
+    "two people",
+    |tenant| ["ada", "bob"].iter().all(|name| tenant.soft_delete_user(id(name))),
+    |tenant| ["ada", "bob"].iter().all(|name| tenant.purge_user(id(name))),
+);
+const GROUP: Deletion = (
+    "their group",
+    |tenant| tenant.soft_delete_group(id("inner")),
+    |tenant| tenant.purge_group(id("inner")),
+);
+
+/// Azure purges what it has deleted after 30 days, and ends the memberships with that: the
+/// time that a hold takes is nobody's word.
+#[tokio::test]
+async fn memberships_wait_with_a_deletion_that_is_held() {
+    const TENANT: Groups<'_> = &[("inner", &["ada", "bob"]), ("around", &["inner", "cem"])];
+    let cases = [(PEOPLE, false), (PEOPLE, true), (GROUP, false)];
+    for (on, (case, refused)) in BOTH.into_iter().flat_map(|on| cases.map(|case| (on, case))) {
+        let (what, delete, purge) = case;
+        let at = format!("{on:?}, {what}, refused before: {refused}");
+        let mut world = World::new(on, company(TENANT)).await;
+        world.run(Full).await;
+        world.link("app", id("inner"));
+        world.link("vault", id("around"));
+        world.settings.limits.users.run.max = 1;
+        world.settings.limits.groups.run.max = 0;
+        assert_eq!(world.follow(delete).await.outcome, Outcome::Held, "{at}");
+        world.settings.limits = unlimited();
+        if refused {
+            let hash = world.pending().await.remove(0).hash;
+            world.answer(&hash, Decision::Reject("they stay".into())).await;
+        }
+
+        world.edit(purge);
+        for mode in [Delta, Full, Delta] {
+            world.run(mode).await;
+            assert_eq!(world.who("app"), ["ada", "bob"], "{at}, {mode:?}");
+            assert_eq!(world.who("vault"), ["ada", "bob", "cem"], "{at}, {mode:?}");
+        }
+        assert_eq!(world.database.count("dirsync_removals"), 0, "{at}");
+        world.follow(|tenant| tenant.remove_member(id("around"), id("cem"))).await;
+        assert_eq!(world.who("vault"), ["ada", "bob"], "{at}: nobody else waits");
+
+        world.run_agreed(Delta).await;
+        assert_eq!(world.who("vault"), [""; 0], "{at}");
+        world.assert_equals_tenant().await;
         world.assert_rests().await;
     }
 }

@@ -62,9 +62,30 @@ fn may_leave(
     (groups, users): (&Groups, &Users<'_>),
 ) -> bool {
     let purged = users.is_purged(user) || groups.is_purged(group);
+    if !purged && follows_from_held(draft, (group, user), unpurged, groups) {
+        return false;
+    }
     let ends = !purged || !unpurged.contains(&group);
     let may = ends && draft.may(Item::Membership(group, user));
     may || purged
+}
+
+/// Whether a membership may end because of a deletion that is withheld. Azure ends those of
+/// what it has deleted when it purges that, 30 days later (1.8 of the facts): the time that
+/// a hold takes is nobody's word.
+fn follows_from_held(
+    draft: &Draft<'_>,
+    (group, user): (ObjectId, ObjectId),
+    all: &BTreeSet<ObjectId>,
+    groups: &Groups,
+) -> bool {
+    let deleted = draft.world.users.get(&user).is_some_and(|seen| !seen.presence.is_present());
+    // Nobody says through which group somebody was in this one.
+    let nested = || {
+        evidence(draft, group, user) == Evidence::Derived
+            && all.iter().any(|other| groups.is_ending(*other))
+    };
+    (deleted && !draft.lasts(user)) || nested()
 }
 
 fn evidence(draft: &Draft<'_>, group: ObjectId, user: ObjectId) -> Evidence {
