@@ -5,6 +5,7 @@
 
 pub mod fold;
 pub mod guard;
+pub mod placeholder;
 pub mod plan;
 pub mod report;
 pub mod world;

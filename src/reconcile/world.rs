@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::fold::Records;
+use super::placeholder::is_placeholder;
 use super::report::{FindingKind, labels};
 use crate::directory::{Evidence, GroupFacts, ObjectId, Tombstone, UserFacts, fold_case};
 
@@ -341,7 +342,8 @@ pub fn claims(facts: &UserFacts) -> impl Iterator<Item = String> {
     [usable(facts.mail.as_deref()), fallback_address(facts)].into_iter().flatten().map(fold_case)
 }
 
-/// A blank is no address.
+/// A blank is no address, and a placeholder is nobody's.
 fn usable(address: Option<&str>) -> Option<&str> {
-    address.map(str::trim).filter(|address| !address.is_empty())
+    let address = address.map(str::trim);
+    address.filter(|address| !address.is_empty() && !is_placeholder(address))
 }

@@ -23,6 +23,7 @@ use super::{Doing, Error, Tx};
 use crate::directory::proof::Grave;
 use crate::directory::{MemberKind, ObjectId, fold_case};
 use crate::reconcile::fold::{EdgeMove, Moved, Observed};
+use crate::reconcile::placeholder::Placeholder;
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
     HandMade, Namesakes, ProductRole, Purge, RegistryEntry, State, UserRow, World, claims,
@@ -218,6 +219,14 @@ impl Tx<'_> {
                 .into_iter()
                 .filter(|id| !world.affected_users.contains(id))
                 .collect();
+        }
+        // Who has to give way needs an address that nobody sits on.
+        let known = world.identities.keys();
+        let placeholders = known.flat_map(|id| {
+            Placeholder::ALL.into_iter().flat_map(|kind| kind.addresses(*id).take(1))
+        });
+        for row in load_users(self.conn, UsersBy::Emails(&placeholders.collect()))? {
+            place_again(world, row);
         }
         Ok(())
     }

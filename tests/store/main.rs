@@ -25,6 +25,7 @@ mod model;
 mod overtaken;
 mod owners;
 mod people;
+mod placeholder;
 mod plans;
 mod proof;
 mod registry;

@@ -4,7 +4,8 @@
 //! asks for its mail first and for its UPN if that is refused. An address goes to whoever
 //! has the best right to it: the holder who still claims it, then a first wish before a
 //! second one, then a known person before a newcomer, then the lower id. A removed user
-//! gives way to all of them; a row made by people to nobody ([`adoption`] apart).
+//! gives way to all of them; a row made by people to nobody ([`adoption`] apart), and takes
+//! nothing from the holder by being spelled in other letter case.
 //!
 //! Asking goes on until nobody is refused any more (deferred acceptance), so the outcome
 //! depends on rights alone and not on the order of asking; swaps and chains fall out of it.
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Draft;
 use crate::directory::{ObjectId, fold_case};
+use crate::reconcile::placeholder::{Placeholder, is_placeholder};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{Identity, State, UserRow};
 
@@ -92,13 +94,17 @@ pub(super) fn deal<'w>(
 ) -> Dealt {
     let seats = seats(draft, claims, purged);
     let adoption = adoption::settle(draft, claims, purged);
-    let mut table = Table { claims, seats, dealt: BTreeMap::new(), left: Vec::new() };
+    let mut table =
+        Table { claims, seats, dealt: BTreeMap::new(), left: Vec::new(), doubled: BTreeSet::new() };
     table.keep();
     for (id, row) in adoption.adopted {
         let email = claims[&id].primary.unwrap_or(&row.email).to_owned();
         table.dealt.insert(id, Address { email, claimed: None, adopted: Some(row) });
     }
     table.ask(&adoption.waiting);
+    for id in &table.doubled {
+        draft.raise(FindingKind::AddressConflict, id, DOUBLED);
+    }
     let left = table.last_resort();
     for (id, why) in left {
         let (kind, message) = match why {
@@ -114,6 +120,9 @@ pub(super) fn deal<'w>(
     }
     table.finish(draft)
 }
+
+/// Other services compare addresses as they are written, or not.
+const DOUBLED: &str = "another row has its address in other letter case, so that nobody can tell whose it is; leave one of them";
 
 /// The addresses of those who do not ask for one.
 fn seats(
@@ -154,6 +163,8 @@ struct Table<'d, 'w> {
     seats: BTreeMap<String, Seat>,
     dealt: BTreeMap<ObjectId, Address>,
     left: Vec<ObjectId>,
+    /// Who keeps an address that another row has in other letter case.
+    doubled: BTreeSet<ObjectId>,
 }
 
 /// A right to an address; the better one is the smaller.
@@ -195,7 +206,8 @@ impl<'w> Table<'_, 'w> {
             };
             let address = fold_case(address);
             let right = self.right(id, wish, &address);
-            if self.seats.get(&address) == Some(&Seat::Taken) || adopted.contains(&address) {
+            let seated = right.stranger && self.seats.get(&address) == Some(&Seat::Taken);
+            if seated || adopted.contains(&address) {
                 asking.push_back((id, wish + 1));
                 continue;
             }
@@ -207,9 +219,15 @@ impl<'w> Table<'_, 'w> {
                 }
             }
         }
-        for Right { id, wish, .. } in granted.into_values() {
-            let email = self.wish(id, wish).expect("only wishes are granted").to_owned();
-            self.give(id, email);
+        for (address, Right { id, wish, .. }) in granted {
+            let wished = self.wish(id, wish).expect("only wishes are granted");
+            // Who sits there has it in another spelling: possibly in the one that is wished.
+            let seated = self.seats.get(&address) == Some(&Seat::Taken);
+            let own = self.claims[&id].row.filter(|_| seated);
+            self.give(id, own.map_or(wished, |row| &row.email).to_owned());
+            if seated {
+                self.doubled.insert(id);
+            }
         }
         self.left.sort_unstable();
     }
@@ -235,8 +253,8 @@ impl<'w> Table<'_, 'w> {
     /// Nothing that was asked for is free: a known user keeps what it has or gets a
     /// placeholder, a newcomer gets no row.
     fn last_resort(&mut self) -> Vec<(ObjectId, Left)> {
-        let mut taken: BTreeSet<String> = self.seats.keys().cloned().collect();
-        taken.extend(self.dealt.values().map(|address| fold_case(&address.email)));
+        let dealt = self.dealt.values();
+        let mut taken: BTreeSet<String> = dealt.map(|address| fold_case(&address.email)).collect();
         let left = std::mem::take(&mut self.left);
         let mut why = Vec::new();
         for id in left {
@@ -244,9 +262,12 @@ impl<'w> Table<'_, 'w> {
             let silent = claim.primary.is_none() && claim.fallback.is_none();
             why.push((id, if silent { Left::Silent } else { Left::Refused }));
             if let Some(row) = claim.row {
-                let keeps = row.email != placeholder(id) && taken.insert(fold_case(&row.email));
-                let email =
-                    if keeps { row.email.clone() } else { format!("{id}@conflict.invalid") };
+                let keeps = !is_placeholder(&row.email) && taken.insert(fold_case(&row.email));
+                let email = if keeps {
+                    row.email.clone()
+                } else {
+                    self.placeholder(Placeholder::Conflict, id)
+                };
                 self.give(id, email);
             }
         }
@@ -255,21 +276,21 @@ impl<'w> Table<'_, 'w> {
 
     /// Moves the removed users whose address somebody got.
     fn finish(self, draft: &Draft<'_>) -> Dealt {
-        let Self { claims, seats, dealt: mut users, .. } = self;
-        let asked = users.iter().filter(|(id, _)| claims[id].standing.asks());
+        let Self { claims, seats, dealt, .. } = &self;
+        let asked = dealt.iter().filter(|(id, _)| claims[id].standing.asks());
         let evicted: BTreeSet<ObjectId> = asked
             .filter_map(|(_, address)| match seats.get(&fold_case(&address.email)) {
                 Some(Seat::Removed(holder)) => Some(*holder),
                 _ => None,
             })
             .collect();
-        let mut surrendered = BTreeMap::new();
+        let (mut moved, mut surrendered) = (BTreeMap::new(), BTreeMap::new());
         for id in evicted {
             let row = &draft.world.identities[&id];
-            let email = placeholder(id);
+            let email = self.placeholder(Placeholder::Removed, id);
             let claimed = Some(row.email.clone());
             if claims.contains_key(&id) {
-                users.insert(id, Address { email, claimed, adopted: None });
+                moved.insert(id, Address { email, claimed, adopted: None });
             } else {
                 let identity =
                     row.identity.clone().map(|own| Identity { claimed_email: claimed, ..own });
@@ -277,11 +298,18 @@ impl<'w> Table<'_, 'w> {
                 surrendered.insert(id, UserRow { email, updated_at, identity, ..row.clone() });
             }
         }
+        let mut users = self.dealt;
+        users.extend(moved);
         Dealt { users, surrendered }
     }
-}
 
-/// The address of a removed user that gave its own up.
-fn placeholder(id: ObjectId) -> String {
-    format!("{id}@removed.invalid")
+    /// One that no row has, unless it is this user's.
+    fn placeholder(&self, kind: Placeholder, id: ObjectId) -> String {
+        let free = |address: &String| match self.seats.get(address) {
+            None => true,
+            Some(seat) => *seat == Seat::Removed(id),
+        };
+        let mut addresses = kind.addresses(id);
+        addresses.find(free).expect("there are more than rows")
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
+use uuid::Uuid;
 
 use super::Writing;
 use crate::directory::{Evidence, ObjectId};
@@ -261,7 +262,8 @@ impl Writing<'_, '_> {
         let taken = taken.filter_map(|row| left.get(row.email.as_str()));
         let leaving: Vec<UsersRow> = taken
             .map(|(key, after)| {
-                let email = format!("{key}@moving.invalid");
+                // No row of people's has it already.
+                let email = format!("{key}.{}@moving.invalid", Uuid::new_v4().simple());
                 UsersRow::new(self.ids.users[key], &UserRow { email, ..(*after).clone() })
             })
             .collect();

@@ -304,6 +304,22 @@ const CASES: &[Case] = &[
         who App = ada
         ",
     ),
+    (
+        "mail differing only by case from a row that people make later",
+        "
+        user ada
+        run
+        local ADA@x
+        user ada name=Ada
+        turn user.update
+        ! address_conflict ada
+        = ada ada@x live name=Ada
+        = ADA@x ADA@x by_hand
+        drop ADA@x
+        full
+        = ada ada@x live name=Ada
+        ",
+    ),
 ];
 
 #[tokio::test]

@@ -293,3 +293,61 @@ fn a_row_of_people_is_never_run_over() {
         ",
     );
 }
+
+/// Another service writes what it likes, and so may who edits the directory.
+#[test]
+fn nobody_is_in_the_way_of_whoever_must_give_way() {
+    check(
+        "
+        user ada
+        user eve
+        run
+        user eve mail={ada}@REMOVED.invalid upn=eve@x
+        full
+        gone ada
+        user bob mail=ada@x
+        delta
+        ! user ada@x -> {ada}@removed.invalid, live -> removed, waits for ada@x
+        + user ada@x (bob)
+        ",
+    );
+    check(
+        "
+        user ada
+        run
+        local {ada}@removed.invalid
+        local {ada}@conflict.invalid
+        gone ada
+        user bob mail=ada@x
+        delta
+        ! user ada@x -> {ada}-2@removed.invalid, live -> removed, waits for ada@x
+        + user ada@x (bob)
+        user ada
+        delta
+        ! user {ada}-2@removed.invalid -> {ada}-2@conflict.invalid, removed -> live
+        ? address_conflict {ada}-2@conflict.invalid: its mail…
+        ",
+    );
+}
+
+#[test]
+fn a_row_in_other_letter_case_takes_nothing_from_the_holder() {
+    check(
+        "
+        user ada
+        user bob
+        run
+        local ADA@x
+        full
+        ? address_conflict ada@x: another row has its address in other letter case…
+        user ada name=Ada
+        delta
+        ~ user ada@x…
+        user ada name=Ada mail=ADA@x
+        delta
+        user bob mail=ada@x
+        delta
+        ~ user bob@x waits for ada@x
+        ",
+    );
+}

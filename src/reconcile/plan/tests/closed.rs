@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::directory::{ObjectId, fold_case};
+use crate::reconcile::placeholder::is_placeholder;
 use crate::reconcile::world::{UserRow, World, claims};
 
 /// Drops whatever a loader that keeps its promise to the letter would not have loaded.
@@ -32,7 +33,8 @@ pub(super) fn close(mut world: World, admin_groups: &BTreeSet<ObjectId>) -> Worl
     world.groups.retain(|id, _| groups.contains(id));
     world.parents.retain(|id, _| users.contains(id) || above.contains(id));
     world.identities.retain(|id, row| users.contains(id) || owners.contains(id) || concerns(row));
-    world.hand_made.retain(|made| concerns(&made.row));
+    let sits = |row: &UserRow| concerns(row) || is_placeholder(&row.email);
+    world.hand_made.retain(|made| sits(&made.row));
     world.group_rows.retain(|id, _| groups.contains(id));
     world.memberships.retain(|id, _| users.contains(id));
     world.product_members.retain(|id, _| users.contains(id) || owners.contains(id));

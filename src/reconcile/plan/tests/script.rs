@@ -50,6 +50,7 @@ pub(super) fn check(story: &str) {
     let mut platform = Platform::new();
     let mut story = story.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
     while let Some(line) = story.next() {
+        let line = spell(line);
         let words: Vec<&str> = line.split_whitespace().collect();
         let (withhold, run) = match words.as_slice() {
             ["held", reach] => (Withhold::Removals, *reach),
