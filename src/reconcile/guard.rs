@@ -16,7 +16,7 @@ mod surge;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use demand::{AdminMoves, Demand, ProductLoss, approved_decisions, count, rejected_gifts};
+pub use demand::{AdminMoves, Demand, ProductLoss, approved_decisions, count, rejected, waiting};
 pub use held::{
     Answer, Approval, Cost, End, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release, Seen,
 };
@@ -128,10 +128,15 @@ impl Demand {
         self.admins.keys().cloned().collect()
     }
 
-    /// Judges. `plan` is what the demand was made of.
-    pub fn judge(mut self, plan: &Plan, world: &World, context: &Context<'_>) -> Verdict {
+    /// Judges. The plans are what the demand was made of.
+    pub fn judge(
+        mut self,
+        (plan, apart): (&Plan, &Plan),
+        world: &World,
+        context: &Context<'_>,
+    ) -> Verdict {
         if context.limits.hold_gains {
-            self.hold_surges(plan, context);
+            self.hold_surges(apart, context);
         }
         self.recall_overtaken(context);
         let mut trips: Vec<Trip> = Vec::new();

@@ -179,17 +179,16 @@ impl<'c> Consent<'c> {
         Self { removals: false, items, refused: &NO_ITEMS }
     }
 
-    /// But not to these gifts.
+    /// But not to these.
     #[must_use]
     pub const fn refusing(self, refused: &'c BTreeSet<Item>) -> Self {
         Self { refused, ..self }
     }
 
     fn grants(self, item: &Item) -> bool {
-        if item.is_gift() {
-            return !self.refused.contains(item);
-        }
-        (self.removals && !item.is_decision()) || self.items.contains(item)
+        let granted =
+            item.is_gift() || (self.removals && !item.is_decision()) || self.items.contains(item);
+        granted && !self.refused.contains(item)
     }
 }
 

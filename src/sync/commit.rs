@@ -105,10 +105,15 @@ impl Committing<'_> {
         let limits = &self.settings.limits;
         let policy = self.policy(observation, held);
         let decisions = guard::approved_decisions(held, world);
-        let rejected = guard::rejected_gifts(held);
-        let consent = Consent::removals_and(&decisions).refusing(&rejected);
-        let mut whole = plan(world, &policy, consent);
-        let demand = Demand::of(&whole, world, held, limits);
+        let rejected = guard::rejected(held, world);
+        let consent = Consent::removals_and(&decisions);
+        let mut whole = plan(world, &policy, consent.refusing(&rejected));
+        let mut stays = guard::waiting(held);
+        let waits = !stays.is_empty();
+        stays.extend(rejected.iter().cloned());
+        let apart = waits.then(|| plan(world, &policy, consent.refusing(&stays)));
+        let plans = (&whole, apart.as_ref().unwrap_or(&whole));
+        let demand = Demand::of(plans, world, held, limits);
         if demand.is_plain() && whole.access.is_empty() {
             return Ok(Decided { whole, plan: None, passing: 0, verdict: Verdict::default() });
         }
@@ -125,7 +130,7 @@ impl Committing<'_> {
             people: &people,
             admins: &admins,
         };
-        let mut verdict = demand.judge(&whole, world, &context);
+        let mut verdict = demand.judge(plans, world, &context);
         if !verdict.needs_another_plan() {
             return Ok(Decided { whole, plan: None, passing: 0, verdict });
         }

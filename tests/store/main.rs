@@ -6,6 +6,7 @@
 mod support;
 
 mod access;
+mod admins;
 mod answered;
 mod atomic;
 mod behind;
@@ -36,6 +37,7 @@ mod returned;
 mod schema;
 mod scope;
 mod stale;
+mod standing;
 mod surge;
 mod takeover;
 

@@ -78,30 +78,49 @@ pub fn approved_decisions(held: &Held, world: &World) -> BTreeSet<Item> {
     approved.map(|(item, _)| item.clone()).collect()
 }
 
-/// Gifts that people refused: nothing is to be planned as if they were given.
-pub fn rejected_gifts(held: &Held) -> BTreeSet<Item> {
-    let rejected =
-        held.iter().filter(|(item, held)| item.is_gift() && held.answer == Answer::Rejected);
+/// What people refused, and is about the same as then: nothing is to be planned, or
+/// counted, as if it were done.
+pub fn rejected(held: &Held, world: &World) -> BTreeSet<Item> {
+    let rejected = held
+        .iter()
+        .filter(|(item, held)| held.answer == Answer::Rejected && !held.has_changed(item, world));
     rejected.map(|(item, _)| item.clone()).collect()
 }
 
+/// What waits for an answer and takes something away: until somebody says yes, it does not.
+pub fn waiting(held: &Held) -> BTreeSet<Item> {
+    let waiting =
+        held.iter().filter(|(item, held)| !item.is_gift() && held.answer == Answer::Pending);
+    waiting.map(|(item, _)| item.clone()).collect()
+}
+
 impl Demand {
-    /// Sorts what `plan`, made with consent to every removal, asks for.
-    pub fn of(plan: &Plan, world: &World, held: &Held, limits: &Limits) -> Self {
+    /// Sorts what `plan`, made with consent to every removal, asks for. `apart` is the same
+    /// without what waits: what that would take is not lost yet, and is told when somebody
+    /// says yes to it.
+    pub fn of((plan, apart): (&Plan, &Plan), world: &World, held: &Held, limits: &Limits) -> Self {
         let mut demand = Self { costs: costs(plan), ..Self::default() };
+        let now = costs(apart);
         for item in plan.taken.union(&plan.withheld) {
-            demand.sort(item, held.get(item), limits, world);
+            demand.sort(item, (held.get(item), now.get(item)), limits, world);
         }
         let met = |item: &Item| plan.taken.contains(item) || plan.withheld.contains(item);
         for (item, known) in held.iter().filter(|(item, _)| !met(item)) {
             demand.miss(item, known, plan, world);
         }
-        demand.weigh_products(plan);
+        demand.weigh_products(apart);
         demand.count_admins(plan, world);
         demand
     }
 
-    fn sort(&mut self, item: &Item, known: Option<&HeldItem>, limits: &Limits, world: &World) {
+    /// `cost` is what the item takes in this run.
+    fn sort(
+        &mut self,
+        item: &Item,
+        (known, cost): (Option<&HeldItem>, Option<&Cost>),
+        limits: &Limits,
+        world: &World,
+    ) {
         match known.map(|known| (&known.answer, known)) {
             // An answer is good until what it was said about changes.
             Some((Answer::Rejected | Answer::Approved(_), known))
@@ -115,7 +134,7 @@ impl Demand {
                 return;
             }
             Some((Answer::Approved(approval), known)) => {
-                if still_stands(self.cost(item), &known.cost) {
+                if cost.is_none_or(|cost| still_stands(&self.without_leavers(cost), &known.cost)) {
                     let release = Release {
                         approval: Arc::clone(approval),
                         evidence: known.evidence,
@@ -151,6 +170,20 @@ impl Demand {
         }
     }
 
+    /// The cost to people who do not end in this run: those lose everything by that. Ends
+    /// are sorted before anything else.
+    fn without_leavers(&self, cost: &Cost) -> Cost {
+        let ends = |user: &ObjectId| {
+            let end = Item::User(*user);
+            self.fresh.contains(&end) || self.approved.contains_key(&end)
+        };
+        let stays = |people: &BTreeSet<ObjectId>| {
+            people.iter().filter(|user| !ends(user)).copied().collect::<BTreeSet<_>>()
+        };
+        let cost = cost.iter().map(|(product, people)| (product.clone(), stays(people)));
+        cost.filter(|(_, people)| !people.is_empty()).collect()
+    }
+
     /// Holds what people answered as something else than it is now.
     pub(super) fn ask_anew(&mut self, item: &Item, plan: String, evidence: Option<Evidence>) {
         self.dropped.insert(item.clone(), Fate::Changed);
@@ -170,9 +203,9 @@ impl Demand {
         }
     }
 
-    pub(super) fn weigh_products(&mut self, plan: &Plan) {
+    pub(super) fn weigh_products(&mut self, apart: &Plan) {
         self.products.clear();
-        for change in &plan.access {
+        for change in &apart.access {
             for product in &change.gained {
                 self.weigh_gain(product, change.gifts.get(product));
             }
@@ -224,23 +257,29 @@ impl Demand {
         for product in products {
             let admin = |user: &ObjectId| {
                 let roles = world.product_members.get(user);
-                roles.and_then(|roles| roles.get(&product)) == Some(&ProductRole::Admin)
+                let live = world.identities.get(user).is_some_and(|r| r.state() == State::Live);
+                live && roles.and_then(|roles| roles.get(&product)) == Some(&ProductRole::Admin)
             };
-            let ends = plan.taken.iter().filter(|item| match item {
-                Item::ProductMember(of, user) => *of == product && admin(user),
-                Item::User(user) => admin(user),
-                _ => false,
+            // People, not items: somebody may lose the product and end at the same time.
+            let ends = plan.taken.iter().filter_map(|item| match item {
+                Item::ProductMember(of, user) if *of == product => Some((*user, item)),
+                Item::User(user) => Some((*user, item)),
+                _ => None,
             });
-            let settled = ends.clone().filter(|item| {
+            let ends = ends.filter(|(user, _)| admin(user));
+            let settled = ends.clone().filter(|(_, item)| {
                 self.approved.contains_key(*item)
                     || (matches!(item, Item::User(_)) && self.fresh.contains(*item))
             });
+            let people = |ends: &mut dyn Iterator<Item = (ObjectId, &Item)>| {
+                ends.map(|(user, _)| user).collect::<BTreeSet<_>>().len() as u64
+            };
             let begins = plan.members.iter().filter(|change| {
                 change.key.0 == product && change.after == Some(ProductRole::Admin)
             });
             let moves = AdminMoves {
-                ends: ends.count() as u64,
-                settled: settled.count() as u64,
+                ends: people(&mut ends.clone()),
+                settled: people(&mut settled.clone()),
                 begins: begins.count() as u64,
             };
             self.admins.insert(product, moves);

@@ -28,7 +28,7 @@ impl Demand {
 
     /// Holds what makes products grow so, as far as it can be refused: people who come
     /// back, and links that people make, give access whatever is held.
-    pub(super) fn hold_surges(&mut self, plan: &Plan, context: &Context<'_>) {
+    pub(super) fn hold_surges(&mut self, apart: &Plan, context: &Context<'_>) {
         for (product, (people, gained)) in self.surges(context) {
             let percent = context.limits.gain_percent;
             let gifts = self.products.get(&product).map(|loss| loss.gifts.clone());
@@ -37,7 +37,7 @@ impl Demand {
                 self.forced.insert(item, Trip::Surge { product, gained, people, percent });
             }
         }
-        self.weigh_products(plan);
+        self.weigh_products(apart);
     }
 }
 

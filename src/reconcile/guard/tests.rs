@@ -136,7 +136,7 @@ fn judged(plan: &Plan, held: &Held, people: u64) -> Verdict {
         admins: &BTreeMap::new(),
     };
     let world = World::default();
-    Demand::of(plan, &world, held, &limits).judge(plan, &world, &context)
+    Demand::of((plan, plan), &world, held, &limits).judge((plan, plan), &world, &context)
 }
 
 fn holding(items: impl IntoIterator<Item = Item>, answer: &Answer, cost: &Cost) -> Held {
@@ -295,7 +295,11 @@ fn a_rehearsal_takes_nothing_away() {
         admins: &none,
     };
     let world = World::default();
-    let verdict = Demand::of(&plan, &world, &Held::new(), &limits).judge(&plan, &world, &context);
+    let verdict = Demand::of((&plan, &plan), &world, &Held::new(), &limits).judge(
+        (&plan, &plan),
+        &world,
+        &context,
+    );
     assert_eq!(verdict.trips, [Trip::ScopeChanged]);
     assert_eq!(verdict.held.keys().cloned().collect::<BTreeSet<_>>(), items.into());
 }
@@ -343,7 +347,11 @@ fn a_product_that_doubles_is_held_if_so_configured() {
             people: &people,
             admins: &BTreeMap::new(),
         };
-        Demand::of(plan, &World::default(), held, limits).judge(plan, &World::default(), &context)
+        Demand::of((plan, plan), &World::default(), held, limits).judge(
+            (plan, plan),
+            &World::default(),
+            &context,
+        )
     };
     let surge = |gained| {
         let product = "app".to_owned();
