@@ -191,10 +191,20 @@ impl Demand {
         if self.fresh.is_empty() {
             return;
         }
-        let mut removals = demand::weigh(&self.fresh, world);
-        removals.access = self.products.values().map(|loss| loss.surprising).sum();
         self.rehearse(world, context, trips, hold);
-        let general = judge(removals, context.before.removals, context.totals, context.limits);
+        let (purges, ends): (BTreeSet<Item>, BTreeSet<Item>) =
+            self.fresh.iter().cloned().partition(Item::is_purge);
+        let judge =
+            |removals| judge(removals, context.before.removals, context.totals, context.limits);
+        let mut removals = demand::weigh(&ends, world);
+        removals.access = self.products.values().map(|loss| loss.surprising).sum();
+        let general = judge(removals);
+        // What is purged gave nothing any more: that must not keep anybody in.
+        let told = judge(removals + demand::weigh(&purges, world));
+        if general.is_empty() && !told.is_empty() {
+            hold.extend(purges);
+            trips.extend(told);
+        }
         // Whoever is disabled or gone loses access at once, unless it is the number of
         // leavers that is surprising.
         let many_users = general.iter().any(|trip| match trip {
@@ -272,7 +282,9 @@ fn taken(
     if passed.is_empty() {
         return Taken::default();
     }
-    let mut taken = Taken { removals: demand::weigh(passed, world), products: Losses::new() };
+    // A purge took nothing that somebody had; what is purged was counted when it ended.
+    let ends = passed.iter().filter(|item| !item.is_purge()).cloned().collect();
+    let mut taken = Taken { removals: demand::weigh(&ends, world), products: Losses::new() };
     for change in &plan.access {
         for (product, causes) in &change.lost {
             let end = Item::User(change.user);

@@ -147,6 +147,11 @@ impl Item {
         matches!(self, Self::Adoption(_) | Self::Rebinding(..))
     }
 
+    /// Whether a row goes for good that has given nothing for as long as the retention.
+    pub const fn is_purge(&self) -> bool {
+        matches!(self, Self::UserPurge(_) | Self::GroupPurge(_))
+    }
+
     /// Whether access is given by it: it goes on unless it is refused.
     pub const fn is_gift(&self) -> bool {
         matches!(self, Self::Joining(..) | Self::Linking(..))

@@ -6,6 +6,7 @@
 mod past;
 
 use std::collections::BTreeMap;
+use std::ops::Add;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -233,6 +234,19 @@ impl Removals {
     /// How many things are taken away; access only follows from them.
     pub const fn total(self) -> u64 {
         self.users + self.groups + self.memberships
+    }
+}
+
+impl Add for Removals {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            users: self.users + other.users,
+            groups: self.groups + other.groups,
+            memberships: self.memberships + other.memberships,
+            access: self.access + other.access,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::prelude::*;
 use graph_simulator::Tenant;
+use nexus_dirsync::reconcile::guard::Allowance;
 
 const TEAM: Groups<'_> =
     &[("readers", &["ada", "bob"]), ("outer", &["readers"]), ("others", &["cem"])];
@@ -128,7 +129,7 @@ async fn a_purge_takes_memberships_and_links_along_audited_and_only_in_full_runs
             world.audit_since(mark),
             [
                 "aad_group|delete|1",
-                "aad_group|unlink|1",
+                "aad_group|unlink|3",
                 "product_aad_group|unlink|1",
                 "product_member|delete|1",
                 "user|delete|1"
@@ -257,5 +258,69 @@ async fn whoever_is_purged_here_and_restored_there_comes_back_with_its_membershi
         assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}");
         world.assert_rests().await;
         world.assert_equals_tenant().await;
+    }
+}
+
+/// What is purged gave nothing any more, so it must not look like people who leave today.
+#[tokio::test]
+async fn too_many_purges_keep_nobody_in() {
+    for on in BOTH {
+        let mut world =
+            World::new(on, company(&[("readers", &["ada", "bob", "cem", "dora"])])).await;
+        world.run(Full).await;
+        world.link("app", id("readers"));
+        world.follow(purge_two).await;
+        world.settings.limits = at_most(2);
+        world.settings.retention = Duration::ZERO;
+        world.edit(|tenant| {
+            tenant.update_user(id("cem"), |user| user.account_enabled = Some(false));
+        });
+        assert_eq!(world.run(Full).await.outcome, Outcome::Held, "{on:?}");
+        assert_eq!(world.who("app"), ["dora"], "{on:?}: whoever left is out");
+        let mut held = world.lines("document", "dirsync_plan_items");
+        held.retain(|item| !item.contains("user_purge"));
+        assert_eq!(held, [""; 0], "{on:?}");
+
+        world.run_agreed(Full).await;
+        world.settings.limits.users.window = Allowance { max: 4, percent: 100.0 };
+        world.edit(|tenant| {
+            tenant.update_user(id("dora"), |user| user.account_enabled = Some(false));
+        });
+        assert_eq!(world.run(Delta).await.outcome, Outcome::Applied, "{on:?}: four people left");
+    }
+}
+
+/// Azure ends memberships of whom it has deleted 30 days later.
+#[tokio::test]
+async fn whoever_has_been_removed_is_not_counted_again() {
+    const TENANT: Groups<'_> =
+        &[("first", &["ada", "bob", "cem", "dora"]), ("second", &["ada", "bob"])];
+    for on in BOTH {
+        let mut world = World::new(on, company(TENANT)).await;
+        world.run(Full).await;
+        world.link("app", id("first"));
+        world.follow(|tenant| ["ada", "bob"].map(|name| tenant.soft_delete_user(id(name)))).await;
+        world.settings.limits = at_most(2);
+        world.edit(|tenant| {
+            assert!(["ada", "bob"].iter().all(|name| tenant.purge_user(id(name))));
+            tenant.remove_member(id("first"), id("cem"))
+        });
+        for (mode, outcome) in [(Delta, Outcome::Applied), (Full, Outcome::Unchanged)] {
+            let done = world.done(mode).await;
+            assert_eq!(done.report.outcome, outcome, "{on:?}: {:?}", done.verdict.trips);
+        }
+        assert_eq!(world.database.count("dirsync_group_members"), 5, "{on:?}: until the purge");
+        world.settings.limits = unlimited();
+        world.settings.retention = Duration::ZERO;
+        world.run(Full).await;
+        assert_eq!(world.database.count("dirsync_group_members"), 1, "{on:?}");
+        world.assert_equals_tenant().await;
+        world.assert_audit_whole().await;
+    }
+}
+
+fn purge_two(tenant: &mut Tenant) {
+    for name in ["ada", "bob"] {
+        assert!(tenant.soft_delete_user(id(name)) && tenant.purge_user(id(name)));
     }
 }

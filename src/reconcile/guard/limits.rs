@@ -8,9 +8,9 @@ use crate::reconcile::report::{Removals, Totals, labels};
 labels! {
     /// A unit in which removals are counted and limited.
     Unit {
-        /// Users that stop being live, or are purged.
+        /// Users that stop being live, or are purged (in the window only the former).
         Users = "users",
-        /// Groups that stop being live, or are purged.
+        /// Groups likewise.
         Groups = "groups",
         /// Memberships, links, product memberships and roles taken away.
         Memberships = "memberships",

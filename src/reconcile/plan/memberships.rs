@@ -6,7 +6,8 @@ use super::closure::Closure;
 use super::groups::Groups;
 use super::users::Users;
 use super::{Draft, Item, MembershipChange};
-use crate::directory::{Evidence, ObjectId};
+use crate::directory::{Evidence, ObjectId, Tombstone};
+use crate::reconcile::world::Presence;
 
 /// Plans the memberships of the affected users. A user's state never matters here: a
 /// disable is one status change, not hundreds of unlinks.
@@ -55,6 +56,7 @@ fn may_join(draft: &mut Draft<'_>, group: ObjectId, user: ObjectId) -> bool {
 
 /// What is purged takes its memberships along; they gave nothing any more. Those that end
 /// anyway are things of their own, so that they are the same ones if the purge must wait.
+/// Those that ended by a deletion wait for the purge.
 fn may_leave(
     draft: &mut Draft<'_>,
     (group, user): (ObjectId, ObjectId),
@@ -62,30 +64,36 @@ fn may_leave(
     (groups, users): (&Groups, &Users<'_>),
 ) -> bool {
     let purged = users.is_purged(user) || groups.is_purged(group);
-    if !purged && follows_from_held(draft, (group, user), unpurged, groups) {
-        return false;
+    if ends_by_deletion(draft, (group, user), unpurged, groups) {
+        return purged;
     }
     let ends = !purged || !unpurged.contains(&group);
     let may = ends && draft.may(Item::Membership(group, user));
     may || purged
 }
 
-/// Whether a membership may end because of a deletion that is withheld. Azure ends those of
-/// what it has deleted when it purges that, 30 days later (1.8 of the facts): the time that
-/// a hold takes is nobody's word.
-fn follows_from_held(
+/// Whether a membership may have ended because somebody, or a group in between, was deleted.
+/// Azure ends the memberships of what it has deleted when it deletes it for good, 30 days
+/// later (1.8 of the facts). Those of a person give nothing by then, and end with the row.
+/// Where the deletion is withheld they give everything: the time that a hold takes is
+/// nobody's word.
+fn ends_by_deletion(
     draft: &Draft<'_>,
     (group, user): (ObjectId, ObjectId),
     all: &BTreeSet<ObjectId>,
     groups: &Groups,
 ) -> bool {
-    let deleted = draft.world.users.get(&user).is_some_and(|seen| !seen.presence.is_present());
+    let person = match draft.world.users.get(&user).map(|seen| seen.presence) {
+        Some(Presence::Gone(Tombstone::Hard, _)) => true,
+        Some(Presence::Gone(Tombstone::Soft, _)) => !draft.lasts(user),
+        _ => false,
+    };
     // Nobody says through which group somebody was in this one.
     let nested = || {
         evidence(draft, group, user) == Evidence::Derived
             && all.iter().any(|other| groups.is_ending(*other))
     };
-    (deleted && !draft.lasts(user)) || nested()
+    person || nested()
 }
 
 fn evidence(draft: &Draft<'_>, group: ObjectId, user: ObjectId) -> Evidence {

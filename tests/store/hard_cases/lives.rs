@@ -107,7 +107,7 @@ const CASES: &[Case] = &[
         member Tool ada admin
         gone ada
         gone! ada
-        turn user.status_change aad_group.unlink
+        turn user.status_change
         who App = bob
         owns Tool = ada:admin
         user again mail=ada@x upn=ada@x name=ada
@@ -129,7 +129,7 @@ const CASES: &[Case] = &[
         gone! ada
         user again mail=ada@x upn=ada@x name=ada
         A + again
-        turn user.status_change user.create aad_group.link aad_group.unlink
+        turn user.status_change user.create aad_group.link
         = ada ada@removed.invalid removed
         = again ada@x live name=ada
         who App = again

@@ -12,7 +12,7 @@ const CASES: &[Case] = &[
         deployed ada
         gone ada
         gone! ada
-        turn user.status_change aad_group.unlink
+        turn user.status_change
         retention 0
         full
         ! tombstone_kept ada
@@ -33,7 +33,7 @@ const CASES: &[Case] = &[
         run
         owns Tool = ada:admin bob:member
         retention 0
-        full product_member.delete user.delete
+        full aad_group.unlink product_member.delete user.delete
         = ada none
         owns Tool = bob:member
         who Tool = bob
@@ -50,7 +50,7 @@ const CASES: &[Case] = &[
         gone! ada
         run
         retention 0
-        full product_member.delete user.delete
+        full aad_group.unlink product_member.delete user.delete
         ! registry_owner_unresolved ada
         = ada none
         owns App =
