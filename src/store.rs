@@ -19,6 +19,7 @@ mod lookup;
 mod migrate;
 mod planner;
 mod plans;
+mod purges;
 mod registry;
 mod requests;
 mod rows;

@@ -141,7 +141,8 @@ labels! {
         AdoptionWaits = "adoption_waits",
         /// A group whose members could not be read.
         GroupStale = "group_stale",
-        /// A removed user that history points to, so the row stays.
+        /// A removed user or group whose row stays, because history or another service's
+        /// table points to it.
         TombstoneKept = "tombstone_kept",
         /// A linked row of another service in `aad_groups` that is no group's: its `external_id`
         /// is no object id, another row's, or not that of its group any more.

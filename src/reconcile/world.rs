@@ -276,7 +276,7 @@ pub struct World {
     /// Users that Graph confirmed by id to be gone for longer than the retention.
     pub purge_users: BTreeMap<ObjectId, Purge>,
     /// Groups likewise.
-    pub purge_groups: BTreeSet<ObjectId>,
+    pub purge_groups: BTreeMap<ObjectId, Purge>,
     /// Findings that are open, with their message.
     pub open_findings: BTreeMap<(FindingKind, String), String>,
 }
@@ -297,13 +297,30 @@ impl HandMade {
     }
 }
 
-/// A user that may be purged.
+/// A user or group that may be purged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purge {
     /// Nothing points to the row.
     Free,
     /// A deployment or an audit entry points to it, so the row stays.
     HeldByHistory,
+    /// A table of another service points to it, likewise.
+    HeldElsewhere,
+}
+
+impl Purge {
+    /// Why the row stays; `None` if it does not.
+    pub const fn obstacle(self) -> Option<&'static str> {
+        match self {
+            Self::Free => None,
+            Self::HeldByHistory => Some(
+                "gone for longer than the retention, but history points to the row, so it stays",
+            ),
+            Self::HeldElsewhere => Some(
+                "gone for longer than the retention, but a table of another service points to the row, so it stays",
+            ),
+        }
+    }
 }
 
 /// The settings that decide, apart from limits.

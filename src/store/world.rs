@@ -15,8 +15,7 @@ use super::load::{EdgesOf, Which, edges, in_slices, observed_groups, observed_us
 use super::lookup::{UsersBy, load_groups, load_users, waiting_for};
 use super::rows::{EdgeRow, ProductMemberRow};
 use super::schema::{
-    audit_logs, dirsync_aad_groups, dirsync_group_members, dirsync_user_identities,
-    product_members, products, resource_deployments,
+    dirsync_aad_groups, dirsync_group_members, dirsync_user_identities, product_members, products,
 };
 use super::types::Id;
 use super::{Doing, Error, Tx};
@@ -26,7 +25,7 @@ use crate::reconcile::fold::{EdgeMove, Moved, Observed};
 use crate::reconcile::placeholder::Placeholder;
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    HandMade, Namesakes, ProductRole, Purge, RegistryEntry, State, UserRow, World, claims,
+    HandMade, Namesakes, ProductRole, RegistryEntry, State, UserRow, World, claims,
 };
 
 /// What a run wants decided.
@@ -70,7 +69,6 @@ impl Tx<'_> {
             products: catalogue.products,
             links: catalogue.links,
             open_findings: self.open_findings()?,
-            purge_groups: question.purge_groups.keys().copied().collect(),
             records: moved.records.clone(),
             registry: self.registry(question, catalogue.ours)?,
             ..World::default()
@@ -90,7 +88,7 @@ impl Tx<'_> {
         self.fill_memberships(&mut world, question.everything)?;
         self.fill_registry(&mut world)?;
         self.fill_sizes(&mut world)?;
-        self.fill_purges(&mut world, question.purge_users.keys())?;
+        self.fill_purges(&mut world, question)?;
         self.fill_admin_groups(&mut world, &question.admin_groups)?;
         Ok(world)
     }
@@ -374,29 +372,6 @@ impl Tx<'_> {
         world.groups.extend(observed_groups(self.conn, Which::Ids(&unseen))?);
         let unseen = ids.iter().filter(|id| !world.group_rows.contains_key(id)).copied().collect();
         world.group_rows.extend(load_groups(self.conn, Which::Ids(&unseen))?);
-        Ok(())
-    }
-
-    fn fill_purges<'a>(
-        &mut self,
-        world: &mut World,
-        ids: impl Iterator<Item = &'a ObjectId>,
-    ) -> Result<(), Error> {
-        for id in ids {
-            let Some(user) = world.identities.get(id).and_then(|row| row.id) else { continue };
-            let deployed: i64 = resource_deployments::table
-                .filter(resource_deployments::deployed_by.eq(user))
-                .count()
-                .get_result(self.conn)
-                .doing("looking for deployments")?;
-            let acted: i64 = audit_logs::table
-                .filter(audit_logs::actor_user_id.eq(user))
-                .count()
-                .get_result(self.conn)
-                .doing("looking for audit entries")?;
-            let purge = if deployed + acted == 0 { Purge::Free } else { Purge::HeldByHistory };
-            world.purge_users.insert(*id, purge);
-        }
         Ok(())
     }
 }

@@ -261,6 +261,49 @@ async fn whoever_is_purged_here_and_restored_there_comes_back_with_its_membershi
     }
 }
 
+/// Other services have tables of their own in the same database.
+#[tokio::test]
+async fn a_row_that_another_service_points_to_stays_and_stops_nothing() {
+    for on in BOTH {
+        let mut world = team(on).await;
+        world.sql(
+            "CREATE TABLE api_keys (user_id INTEGER REFERENCES users (id),
+               aad_group_id INTEGER REFERENCES aad_groups (id));
+             INSERT INTO api_keys SELECT u.id, g.id FROM users u, aad_groups g
+               WHERE u.name = 'ada' AND g.display_name = 'outer'",
+        );
+        world.follow(purge_two).await;
+        world
+            .follow(|tenant| {
+                for name in ["outer", "others"] {
+                    assert!(tenant.soft_delete_group(id(name)) && tenant.purge_group(id(name)));
+                }
+            })
+            .await;
+        world.settings.retention = Duration::ZERO;
+        for _ in 0..2 {
+            world.run(Full).await;
+            let mut told = world.findings();
+            told.retain(|finding| finding.starts_with("tombstone_kept"));
+            told.sort();
+            let mut kept = ["ada", "outer"].map(|name| format!("tombstone_kept|{}", id(name)));
+            kept.sort();
+            assert_eq!(told, kept, "{on:?}");
+            assert_eq!(world.user("bob"), "", "{on:?}: nobody else waits");
+            assert!(world.user("ada").ends_with("removed"), "{on:?}");
+            let groups = world.lines("display_name", "aad_groups ORDER BY 1");
+            assert_eq!(groups, ["outer", "readers"], "{on:?}");
+        }
+        world.assert_rests().await;
+        world.assert_audit_whole().await;
+        world.sql("DROP TABLE api_keys");
+        world.run(Full).await;
+        assert_eq!(world.user("ada"), "", "{on:?}");
+        let groups = world.lines("display_name", "aad_groups ORDER BY 1");
+        assert_eq!(groups, ["readers"], "{on:?}");
+    }
+}
+
 /// What is purged gave nothing any more, so it must not look like people who leave today.
 #[tokio::test]
 async fn too_many_purges_keep_nobody_in() {

@@ -15,8 +15,8 @@ use super::{Change, Draft, Item};
 use crate::directory::{Evidence, ObjectId, fold_case};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    HandMade, Identity, ObservedUser, Policy, Presence, Purge, Role, State, UserRow,
-    fallback_address, preferred_address,
+    HandMade, Identity, ObservedUser, Policy, Presence, Role, State, UserRow, fallback_address,
+    preferred_address,
 };
 
 /// The findings that this step looks at, one subject a user.
@@ -226,15 +226,13 @@ fn purge(
         // While it is gone, only a run that asks can tell whether it may go.
         draft.evaluate(&[FindingKind::TombstoneKept], &id);
     }
-    match asked {
-        Some(Purge::Free) if gone => draft.may(Item::UserPurge(id)),
-        Some(Purge::HeldByHistory) if gone => {
-            let message =
-                "gone for longer than the retention, but history points to the row, so it stays";
+    match asked.filter(|_| gone).map(|asked| asked.obstacle()) {
+        Some(None) => draft.may(Item::UserPurge(id)),
+        Some(Some(message)) => {
             draft.raise(FindingKind::TombstoneKept, &id, message);
             false
         }
-        _ => false,
+        None => false,
     }
 }
 

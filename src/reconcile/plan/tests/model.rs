@@ -78,7 +78,7 @@ pub(super) struct Platform {
     pub(super) held_users: BTreeSet<ObjectId>,
     pub(super) held_groups: BTreeSet<ObjectId>,
     pub(super) purge_users: BTreeMap<ObjectId, Purge>,
-    pub(super) purge_groups: BTreeSet<ObjectId>,
+    pub(super) purge_groups: BTreeMap<ObjectId, Purge>,
     /// Whether runs ask the directory for the registry's group names.
     pub(super) asks: bool,
     rows_made: i32,
@@ -111,7 +111,7 @@ impl Platform {
             held_users: BTreeSet::new(),
             held_groups: BTreeSet::new(),
             purge_users: BTreeMap::new(),
-            purge_groups: BTreeSet::new(),
+            purge_groups: BTreeMap::new(),
             asks: true,
             rows_made: 0,
         }

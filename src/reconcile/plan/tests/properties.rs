@@ -331,7 +331,7 @@ proptest! {
             platform.purge_users = removed.map(|(id, _)| (*id, Purge::Free)).collect();
             let removed =
                 platform.groups.iter().filter(|(_, row)| row.state == Some(State::Removed));
-            platform.purge_groups = removed.map(|(id, _)| *id).collect();
+            platform.purge_groups = removed.map(|(id, _)| (*id, Purge::Free)).collect();
             let world = platform.world(Reach::Full);
             platform.policy.tell_gifts = gifts;
             let whole = plan(&world, &platform.policy, Consent::REMOVALS);

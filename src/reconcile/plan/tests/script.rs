@@ -238,7 +238,7 @@ fn by_people(platform: &mut Platform, words: &[&str]) {
                 platform.purge_users.insert(id(name), purge);
             }
             MemberKind::Group => {
-                platform.purge_groups.insert(id(name));
+                platform.purge_groups.insert(id(name), Purge::Free);
             }
         },
         words => by_configuration(platform, words),
