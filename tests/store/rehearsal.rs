@@ -59,6 +59,23 @@ async fn a_group_that_cannot_be_read_holds_up_nobody_elses_end() {
     }
 }
 
+/// Nobody can tell who is in it, but whoever leaves what it is nested in is told.
+#[tokio::test]
+async fn a_group_that_cannot_be_read_holds_up_nobody_in_the_groups_above() {
+    for (on, mode) in BOTH.into_iter().flat_map(|on| [(on, Delta), (on, Full)]) {
+        let world = platform(on).await;
+        hide(&world, "secret");
+        world.run(Full).await;
+        world.link("app", id("outer"));
+        for mode in [Delta, Full] {
+            world.run(mode).await;
+        }
+        world.edit(|tenant| tenant.remove_member(id("outer"), id("gil")));
+        assert_eq!(world.run(mode).await.outcome, Outcome::Applied, "{on:?}, {mode:?}");
+        assert_eq!(world.who("app"), [""; 0], "{on:?}, {mode:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_hidden_membership_holds_up_nobody_elses_end() {
     for on in BOTH {
