@@ -6,6 +6,7 @@
 //! with consent to what may go on. Pure: what is stored, counted in tables or asked of
 //! people is given to it.
 
+mod binding;
 mod demand;
 mod held;
 mod limits;
@@ -16,6 +17,7 @@ mod surge;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use binding::{gains_by_binding, outgrown};
 pub use demand::{AdminMoves, Demand, ProductLoss, approved_decisions, count, rejected, waiting};
 pub use held::{
     Answer, Approval, Cost, End, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release, Seen,

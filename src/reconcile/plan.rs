@@ -108,6 +108,8 @@ pub struct LinkChange {
     pub group: ObjectId,
     /// Made or taken away.
     pub made: bool,
+    /// The rebinding that it follows from, if it does.
+    pub follows: Option<Item>,
 }
 
 /// One thing that may be withheld: something that is taken away, or that is only done
@@ -150,6 +152,11 @@ impl Item {
     /// Whether a row goes for good that has given nothing for as long as the retention.
     pub const fn is_purge(&self) -> bool {
         matches!(self, Self::UserPurge(_) | Self::GroupPurge(_))
+    }
+
+    /// Whether people gain by it: then they, and nobody who loses, are its cost.
+    pub const fn gives(&self) -> bool {
+        self.is_gift() || matches!(self, Self::Rebinding(..))
     }
 
     /// Whether access is given by it: it goes on unless it is refused.

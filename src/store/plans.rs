@@ -433,7 +433,7 @@ fn stored(row: PlanRow, statuses: BTreeMap<String, u64>) -> Result<StoredPlan, E
 fn people_of(held: &BTreeMap<Item, NewItem>) -> [Cost; 2] {
     let mut people = [Cost::new(), Cost::new()];
     for (item, new) in held {
-        let told = &mut people[usize::from(item.is_gift())];
+        let told = &mut people[usize::from(item.gives())];
         for (product, who) in &new.cost {
             told.entry(product.clone()).or_default().extend(who);
         }

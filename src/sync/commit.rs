@@ -2,6 +2,7 @@
 
 mod drift;
 mod findings;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use self::drift::Drift;
 use self::findings::{is_unconfirmed, note_plans, note_reading};
+use self::whole::{Whole, plan_whole};
 use super::observe::Observation;
 use super::stamp::{Rehearsing, Stamp};
 use super::{Done, Error, Mandate, Run, Settings, Sync, report};
@@ -104,16 +106,10 @@ impl Committing<'_> {
     ) -> Result<Decided, store::Error> {
         let limits = &self.settings.limits;
         let policy = self.policy(observation, held);
-        let decisions = guard::approved_decisions(held, world);
         let rejected = guard::rejected(held, world);
-        let consent = Consent::removals_and(&decisions);
-        let mut whole = plan(world, &policy, consent.refusing(&rejected));
-        let mut stays = guard::waiting(held);
-        let waits = !stays.is_empty();
-        stays.extend(rejected.iter().cloned());
-        let apart = waits.then(|| plan(world, &policy, consent.refusing(&stays)));
+        let Whole { plan: mut whole, apart, gains } = plan_whole(world, &policy, held, &rejected);
         let plans = (&whole, apart.as_ref().unwrap_or(&whole));
-        let demand = Demand::of(plans, world, held, limits);
+        let demand = Demand::of(plans, &gains, world, held, limits);
         if demand.is_plain() && whole.access.is_empty() {
             return Ok(Decided { whole, plan: None, passing: 0, verdict: Verdict::default() });
         }

@@ -29,6 +29,7 @@ mod people;
 mod placeholder;
 mod plans;
 mod proof;
+mod rebinding;
 mod registry;
 mod rehearsal;
 mod removal;

@@ -113,7 +113,7 @@ impl fmt::Display for Status<'_> {
 
 /// Whether access is given by an item, not taken away.
 fn gives(item: &PlanItem) -> bool {
-    item.kind.ends_with("_addition")
+    item.kind.ends_with("_addition") || item.kind == "rebinding"
 }
 
 /// What an item does.

@@ -97,10 +97,19 @@ pub fn waiting(held: &Held) -> BTreeSet<Item> {
 impl Demand {
     /// Sorts what `plan`, made with consent to every removal, asks for. `apart` is the same
     /// without what waits: what that would take is not lost yet, and is told when somebody
-    /// says yes to it.
-    pub fn of((plan, apart): (&Plan, &Plan), world: &World, held: &Held, limits: &Limits) -> Self {
+    /// says yes to it. `gains` says who gains by decisions.
+    pub fn of(
+        (plan, apart): (&Plan, &Plan),
+        gains: &BTreeMap<Item, Cost>,
+        world: &World,
+        held: &Held,
+        limits: &Limits,
+    ) -> Self {
         let mut demand = Self { costs: costs(plan), ..Self::default() };
-        let now = costs(apart);
+        let mut now = costs(apart);
+        for costs in [&mut demand.costs, &mut now] {
+            costs.extend(gains.iter().map(|(item, gain)| (item.clone(), gain.clone())));
+        }
         for item in plan.taken.union(&plan.withheld) {
             demand.sort(item, (held.get(item), now.get(item)), limits, world);
         }

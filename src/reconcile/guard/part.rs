@@ -150,7 +150,7 @@ impl Verdict {
                 let is_done = |user: &ObjectId| {
                     done.get(user).is_some_and(|change| {
                         let gains = change.gained.contains(product);
-                        if item.is_gift() { gains } else { change.lost.contains_key(product) }
+                        if item.gives() { gains } else { change.lost.contains_key(product) }
                     })
                 };
                 people.retain(|user| !is_done(user));

@@ -136,7 +136,11 @@ fn judged(plan: &Plan, held: &Held, people: u64) -> Verdict {
         admins: &BTreeMap::new(),
     };
     let world = World::default();
-    Demand::of((plan, plan), &world, held, &limits).judge((plan, plan), &world, &context)
+    Demand::of((plan, plan), &BTreeMap::new(), &world, held, &limits).judge(
+        (plan, plan),
+        &world,
+        &context,
+    )
 }
 
 fn holding(items: impl IntoIterator<Item = Item>, answer: &Answer, cost: &Cost) -> Held {
@@ -295,11 +299,8 @@ fn a_rehearsal_takes_nothing_away() {
         admins: &none,
     };
     let world = World::default();
-    let verdict = Demand::of((&plan, &plan), &world, &Held::new(), &limits).judge(
-        (&plan, &plan),
-        &world,
-        &context,
-    );
+    let verdict = Demand::of((&plan, &plan), &BTreeMap::new(), &world, &Held::new(), &limits)
+        .judge((&plan, &plan), &world, &context);
     assert_eq!(verdict.trips, [Trip::ScopeChanged]);
     assert_eq!(verdict.held.keys().cloned().collect::<BTreeSet<_>>(), items.into());
 }
@@ -347,7 +348,7 @@ fn a_product_that_doubles_is_held_if_so_configured() {
             people: &people,
             admins: &BTreeMap::new(),
         };
-        Demand::of((plan, plan), &World::default(), held, limits).judge(
+        Demand::of((plan, plan), &BTreeMap::new(), &World::default(), held, limits).judge(
             (plan, plan),
             &World::default(),
             &context,

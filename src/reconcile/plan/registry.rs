@@ -203,12 +203,17 @@ fn decide_links(
     let exists = |product: &String, group: &ObjectId| {
         world.links.get(group).is_some_and(|products| products.contains(product))
     };
+    let rebound = rebound(draft);
+    let change = |product: &String, group, made| {
+        let follows = rebound.get(&group).cloned();
+        LinkChange { product: product.clone(), group, made, follows }
+    };
     let mut changes = Vec::new();
     for (product, group) in &desired {
         // A group whose end is withheld gives nothing that it has not given before.
         let is_new = !exists(product, group) && !groups.is_ending(*group);
         if is_new && draft.may_give(|| Item::Linking(product.clone(), *group)) {
-            changes.push(LinkChange { product: product.clone(), group: *group, made: true });
+            changes.push(change(product, *group, true));
         }
     }
     let purged = purged(&draft.plan.groups);
@@ -227,11 +232,23 @@ fn decide_links(
             && draft.may(Item::Link(product.clone(), *group))
             && !purged
         {
-            changes.push(LinkChange { product: product.clone(), group: *group, made: false });
+            changes.push(change(product, *group, false));
         }
     }
     changes.sort_by(|a, b| (&a.product, a.group, a.made).cmp(&(&b.product, b.group, b.made)));
     draft.plan.links = changes;
+}
+
+/// Both groups of each name that is bound anew.
+fn rebound(draft: &Draft<'_>) -> BTreeMap<ObjectId, Item> {
+    let bound = &draft.world.registry.group_bindings;
+    let anew = draft.plan.bindings.iter().filter_map(|binding| {
+        let was = bound.get(&binding.name).filter(|_| !binding.owner)?;
+        let heir = binding.object.filter(|heir| heir != was)?;
+        let item = Item::Rebinding(binding.name.clone(), heir);
+        Some([(*was, item.clone()), (heir, item)])
+    });
+    anew.flatten().collect()
 }
 
 /// Whether the registry still asks for a link, by the name that the group is bound to.

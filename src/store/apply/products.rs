@@ -91,7 +91,8 @@ impl Writing<'_, '_> {
             let after = link_json(product_id, aad_group_id, now).to_string();
             let item = Item::Linking(link.product.clone(), link.group);
             let told = (Action::Link, None, Some(after));
-            self.tell_why(Entity::ProductAadGroup, product_id, told, Some(item))?;
+            let items: Vec<Item> = [item].into_iter().chain(link.follows.clone()).collect();
+            self.tell_why(Entity::ProductAadGroup, product_id, told, &items)?;
         }
         insert_rows!(self.tx.conn, product_aad_groups::table, &links, "inserting links")?;
         insert_rows!(
@@ -162,7 +163,8 @@ impl Writing<'_, '_> {
             let before = link_json(key.0, key.1, row.created_at.0).to_string();
             let item = Item::Link(link.product.clone(), link.group);
             let told = (Action::Unlink, Some(before), None);
-            self.tell_why(Entity::ProductAadGroup, key.0, told, Some(item))?;
+            let items: Vec<Item> = [item].into_iter().chain(link.follows.clone()).collect();
+            self.tell_why(Entity::ProductAadGroup, key.0, told, &items)?;
         }
         for change in plan.members.iter().filter(|change| change.after.is_none()) {
             let (product, user) = &change.key;
@@ -174,7 +176,7 @@ impl Writing<'_, '_> {
             let before = member_json(product_id, user_id, row.role()?, row.joined_at.0).to_string();
             let item = Item::ProductMember(product.clone(), *user);
             let told = (Action::Delete, Some(before), None);
-            self.tell_why(Entity::ProductMember, product_id, told, Some(item))?;
+            self.tell_why(Entity::ProductMember, product_id, told, &[item])?;
         }
         Ok(())
     }
@@ -194,7 +196,7 @@ impl Writing<'_, '_> {
         before: Option<String>,
         after: Option<String>,
     ) -> Result<(), Error> {
-        self.tell_why(entity, entity_id, (action, before, after), None)
+        self.tell_why(entity, entity_id, (action, before, after), &[])
     }
 
     fn tell_why(
@@ -202,9 +204,9 @@ impl Writing<'_, '_> {
         entity: Entity,
         entity_id: i32,
         (action, before, after): (Action, Option<String>, Option<String>),
-        item: Option<Item>,
+        items: &[Item],
     ) -> Result<(), Error> {
-        let approval = item.and_then(|item| self.approval(&[item]));
+        let approval = self.approval(items);
         let entry = Entry {
             entity,
             entity_id,
