@@ -87,6 +87,30 @@ TOGETHER = [
     (at("identity.clientId", ""), ["identity.clientId", "workload_identity"]),
     (at("identity.kind", "client_secret"), ["identity.clientSecret.existingSecret", "create secret"]),
     (at("identity.kind", "certificate"), ["identity.certificate.existingSecret", "create secret tls"]),
+    (
+        at("identity.clientSecret.existingSecret", "a"),
+        ["identity.clientSecret.existingSecret", "identity.kind is workload_identity", "set identity.kind to client_secret"],
+    ),
+    (
+        at("identity", {"kind": "certificate", "certificate": {"existingSecret": "a"}, "clientSecret": {"existingSecret": "b"}}),
+        ["identity.clientSecret.existingSecret", "identity.kind is certificate", "leave it empty"],
+    ),
+    (
+        at("identity", {"kind": "client_secret", "certificate": {"existingSecret": "a"}, "clientSecret": {"existingSecret": "b"}}),
+        ["identity.certificate.existingSecret", "identity.kind is client_secret", "leave it empty"],
+    ),
+    (
+        at("identity", {"kind": "managed_identity", "certificate": {"existingSecret": "a"}}),
+        ["identity.certificate.existingSecret", "identity.kind is managed_identity", "set identity.kind to certificate"],
+    ),
+    (
+        at("migrations", {"mode": "off", "existingSecret": {"name": "a"}}),
+        ["migrations.existingSecret.name", "migrations.mode is off", "job or init", "leave it empty"],
+    ),
+    (
+        at("serviceAccount", {"create": False, "name": "a", "annotations": {"example.com/a": "b"}}),
+        ["serviceAccount.annotations", "serviceAccount.create is false", "leave them out", "set serviceAccount.create"],
+    ),
     (at("registry", {"toml": "x", "existingConfigMap": {"name": "a"}}), ["registry.toml", "at most one"]),
     (at("terminationGracePeriodSeconds", 60), ["terminationGracePeriodSeconds", "75 s", "at least 90"]),
     (at("config.database.statement_timeout", "2m"), ["config.schedule.stop_grace", "config.database.statement_timeout", "longer"]),
@@ -200,6 +224,12 @@ TOGETHER += [
 # What is close to that, and right.
 NAME, POD = "DIRSYNC__LEADER__INSTANCE", {"fieldRef": {"fieldPath": "metadata.name"}}
 RECONCILED = [
+    {"identity": {"kind": "client_secret", "clientSecret": {"existingSecret": "a"}}},
+    {"identity": {"kind": "certificate", "certificate": {"existingSecret": "a"}}},
+    {"migrations": {"mode": "init", "existingSecret": {"name": "a"}}},
+    {"migrations": {"mode": "off"}},
+    {"serviceAccount": {"create": False, "name": "a"}},
+    {"serviceAccount": {"annotations": {"example.com/a": "b"}}},
     {"replicas": 1, "config": {"leader": {"instance": "a"}}},
     {"replicas": 2, "config": {"leader": {"instance": "", "lease": "10s"}}},
     {"replicas": 2, "extraEnv": [{"name": NAME, "valueFrom": POD}]},

@@ -27,6 +27,12 @@
 {{- if and $sqlite $values.migrations.existingSecret.name -}}
 {{- fail "\n\nmigrations.existingSecret.name is set, but database.sqlite.enabled knows no roles: leave it empty.\n" -}}
 {{- end -}}
+{{- if and (eq $values.migrations.mode "off") $values.migrations.existingSecret.name -}}
+{{- fail "\n\nmigrations.existingSecret.name is set, but migrations.mode is off, where the chart migrates nothing: set migrations.mode to job or init, or leave it empty.\n" -}}
+{{- end -}}
+{{- if and $values.serviceAccount.annotations (not $values.serviceAccount.create) -}}
+{{- fail "\n\nserviceAccount.annotations are set, but serviceAccount.create is false, and the chart annotates only what it makes: annotate that ServiceAccount yourself and leave them out, or set serviceAccount.create.\n" -}}
+{{- end -}}
 {{- include "nexus-dirsync.identityChecks" . -}}
 {{- include "nexus-dirsync.objectChecks" . -}}
 {{- $registries := list $values.registry.toml $values.registry.products $values.registry.existingConfigMap.name | compact -}}
@@ -214,6 +220,12 @@
 {{- end -}}
 {{- if and (eq .kind "certificate") (not .certificate.existingSecret) -}}
 {{- fail "\n\nidentity.certificate.existingSecret is empty, and identity.kind certificate needs it:\n  kubectl create secret tls nexus-dirsync-identity --cert=FILE --key=FILE\n  --set identity.certificate.existingSecret=nexus-dirsync-identity\n" -}}
+{{- end -}}
+{{- $kind := .kind -}}
+{{- range $other, $secret := dict "client_secret" (list "clientSecret" .clientSecret) "certificate" (list "certificate" .certificate) -}}
+{{- if and (ne $kind $other) (last $secret).existingSecret -}}
+{{- fail (printf "\n\nidentity.%s.existingSecret is set, but identity.kind is %s, which does not use it: set identity.kind to %s, or leave it empty.\n" (first $secret) $kind $other) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
