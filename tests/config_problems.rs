@@ -71,6 +71,8 @@ fn one_bad_value_one_clear_sentence() {
         ("GUARD__USERS_PERCENT", "0", "is not a share in percent"),
         ("GUARD__USERS_PERCENT", "NaN", "is not a share in percent"),
         ("HTTP__LISTEN", "8080", "is not an address with a port"),
+        ("HTTP__REQUEST_TIMEOUT", "5s", "is not longer than the 5 s that /metrics waits"),
+        ("HTTP__REQUEST_TIMEOUT", "5001ms", ""),
         ("IDENTITY__TENANT_ID", "contoso.example", "is not a GUID"),
         ("IDENTITY__TENANT_ID", "", "is not set, but the daemon serves one tenant"),
         ("IDENTITY__KIND", "managed_identity", ""),

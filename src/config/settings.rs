@@ -381,8 +381,11 @@ pub struct Http {
 }
 
 impl Http {
+    /// How long `/readyz` and `/metrics` give the database to answer.
+    pub const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
+
     pub(super) fn read(from: &mut Reader) -> Self {
-        Self {
+        let http = Self {
             listen: from.get("http.listen", listen),
             connections_max: from.get("http.connections_max", whole(1..=10_000)),
             // Less than 8192 is not possible: the HTTP parser wants that much room.
@@ -390,7 +393,20 @@ impl Http {
             body_bytes_max: from.get("http.body_bytes_max", whole(0..=1_048_576)),
             header_timeout: from.get("http.header_timeout", duration(MILLISECOND..=HOUR)),
             request_timeout: from.get("http.request_timeout", duration(MILLISECOND..=HOUR)),
+        };
+        if http.request_timeout <= Self::DATABASE_PATIENCE {
+            // Cut short, they could not tell that the database is away.
+            let patience = Self::DATABASE_PATIENCE.as_secs();
+            let fault = Fault::new(
+                format!(
+                    "is not longer than the {patience} s that /metrics waits for the database, \
+                     so nothing could be scraped while that does not answer"
+                ),
+                "make it longer, such as 10s",
+            );
+            from.complain("http.request_timeout", fault);
         }
+        http
     }
 }
 

@@ -9,10 +9,12 @@ use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use crate::config::Http;
+
 /// How long an answer holds: probes of several kubelets and people ask the database once.
 const HOLDS: Duration = Duration::from_secs(2);
 /// How long the question may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Http::DATABASE_PATIENCE;
 
 /// What is missing, in plain words that anybody may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
