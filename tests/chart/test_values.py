@@ -220,6 +220,10 @@ TOGETHER += [
     for monitor in ("serviceMonitor", "podMonitor")
     for timeout in ("5s", "4900ms")
 ]
+TOGETHER += [
+    (at("config.http.request_timeout", timeout), [f"config.http.request_timeout is {timeout}", "/metrics", "PostgreSQL", "longer, such as 10s"])
+    for timeout in ("3s", "5s", "4s 1000ms", "0")
+]
 
 # What is close to that, and right.
 NAME, POD = "DIRSYNC__LEADER__INSTANCE", {"fieldRef": {"fieldPath": "metadata.name"}}
@@ -261,6 +265,7 @@ RECONCILED = [
     at("podMonitor", {"enabled": True, "relabelings": [{"targetLabel": "job", "replacement": "a"}]}),
     RULES | at("podMonitor", {"enabled": False, "scrapeTimeout": "1s", "relabelings": [{"targetLabel": "job", "replacement": "a"}]}),
     at("serviceMonitor", {"enabled": True, "interval": "6s", "scrapeTimeout": "6s"}),
+    at("config.http", {"request_timeout": "5s 1ms", "header_timeout": "1s"}),
     {"livenessProbe": {"successThreshold": 1}, "startupProbe": None, "readinessProbe": {"successThreshold": 2}},
     at("migrations.annotations", {"helm.sh/hook-output-log-policy": "hook-failed"}),
     at("serviceAccount.annotations", {"helm.sh/resource-policy": "keep", "azure.workload.identity/client-id": MINIMAL["identity"]["clientId"].upper()}),

@@ -50,6 +50,13 @@
 {{- if le $stopping (include "nexus-dirsync.milliseconds" $statement | float64) -}}
 {{- fail (printf "\n\nconfig.schedule.stop_grace (%d s) is not longer than config.database.statement_timeout (%s): a stop could cut a commit.\nMake it longer.\n" $stop $statement) -}}
 {{- end -}}
+{{- /* As long as the daemon gives the database to answer; it refuses the same. */ -}}
+{{- $http := get $values.config "http" | default dict -}}
+{{- with get $http "request_timeout" -}}
+{{- if le (include "nexus-dirsync.milliseconds" . | float64) 5000.0 -}}
+{{- fail (printf "\n\nconfig.http.request_timeout is %s, but /metrics may take 5 s while PostgreSQL does not answer, and then the daemon would count as gone: make it longer, such as 10s.\n" .) -}}
+{{- end -}}
+{{- end -}}
 {{- include "nexus-dirsync.monitorChecks" . -}}
 {{- end -}}
 
