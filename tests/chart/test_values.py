@@ -209,11 +209,46 @@ RULES = {"prometheusRule": {"enabled": True}}
 TOGETHER += [
     (
         RULES | at(monitor, {"enabled": True, key: [{"targetLabel": "cluster"}, {"targetLabel": label, "replacement": "a"}]}),
-        [f"{monitor}.{key}", f"the label {label}", "prometheusRule.selector"],
+        [f"{monitor}.{key} sets the label {label}", "take that out", remedy],
     )
     for monitor in ("serviceMonitor", "podMonitor")
     for key in ("relabelings", "metricRelabelings")
-    for label in ("job", "namespace")
+    for label, remedy in [("job", "prometheusRule.selector"), ("namespace", "prometheusRule.selector"), ("instance", "give each pod its own")]
+]
+# Relabelings that drop, keep or map labels, by where they stand, and the label that they touch.
+TOUCHING = [
+    ("metricRelabelings", {"action": "labeldrop", "regex": "job|pod"}, "drops the label job"),
+    ("metricRelabelings", {"action": "LabelDrop", "regex": "inst.*"}, "drops the label instance"),
+    ("metricRelabelings", {"action": "labeldrop", "regex": "__name__"}, "drops the label __name__"),
+    ("metricRelabelings", {"action": "labeldrop"}, "drops the label __name__"),
+    ("relabelings", {"action": "labeldrop", "regex": "(name|work)space"}, "drops the label namespace"),
+    ("relabelings", {"action": "labeldrop", "regex": "__.+"}, "drops the label __address__"),
+    ("metricRelabelings", {"action": "labelkeep", "regex": "__name__|job|namespace"}, "drops the label instance"),
+    ("metricRelabelings", {"action": "labelkeep", "regex": "job|namespace|instance"}, "drops the label __name__"),
+    ("metricRelabelings", {"action": "LabelKeep", "regex": "__name__|instance|namespace|jobs"}, "drops the label job"),
+    ("relabelings", {"action": "labelkeep", "regex": "__.*|job"}, "drops the label namespace"),
+    ("relabelings", {"action": "labelkeep", "regex": "job|namespace|instance"}, "drops the label __address__"),
+    ("relabelings", {"action": "labelmap", "regex": "__meta_kubernetes_node_label_zone", "replacement": "instance"}, "sets the label instance"),
+    ("relabelings", {"action": "labelmap", "regex": "__meta_kubernetes_pod_label_(job|team)"}, "sets the label job"),
+    ("relabelings", {"action": "labelmap", "regex": "__meta_kubernetes_(service|pod)_label_(.+)", "replacement": "$2"}, "sets the label instance"),
+    ("metricRelabelings", {"action": "LabelMap", "regex": "exported_(instance|pod)", "replacement": "${1}"}, "sets the label instance"),
+    ("metricRelabelings", {"action": "labelmap", "regex": "(app)_name", "replacement": "job"}, "sets the label job"),
+]
+TOGETHER += [
+    (RULES | {"podLabels": {"instance": "a"}} | at(monitor, {"enabled": True, key: [rule]}), [f"{monitor}.{key}", rule.get("regex", "(.*)"), told, ": let "])
+    for monitor in ("serviceMonitor", "podMonitor")
+    for key, rule, told in TOUCHING
+]
+# A selector finds the series by other labels, but does not tell replicas apart.
+SELECTED = {"prometheusRule": {"enabled": True, "selector": 'app="a"'}}
+TOGETHER += [
+    (SELECTED | at("podMonitor", {"enabled": True, key: [rule]}), [f"podMonitor.{key}", "the label instance", "replicas"])
+    for key, rule in [
+        ("relabelings", {"targetLabel": "instance", "replacement": "a"}),
+        ("relabelings", {"targetLabel": "instance", "sourceLabels": ["pod"], "replacement": "a"}),
+        ("relabelings", {"targetLabel": "instance", "sourceLabels": ["namespace"]}),
+        ("metricRelabelings", {"action": "labeldrop", "regex": "job|instance"}),
+    ]
 ]
 TOGETHER += [
     (at(monitor, {"enabled": True, "scrapeTimeout": timeout}), [f"{monitor}.scrapeTimeout is {timeout}", "PostgreSQL", "10s"])
@@ -263,6 +298,28 @@ RECONCILED = [
         "podMonitor": {"enabled": True, "relabelings": [{"targetLabel": "job", "replacement": "a"}]},
     },
     at("podMonitor", {"enabled": True, "relabelings": [{"targetLabel": "job", "replacement": "a"}]}),
+    *(
+        RULES | at("serviceMonitor", {"enabled": True, key: [rule]})
+        for key, rule in [
+            ("relabelings", {"targetLabel": "instance", "sourceLabels": ["__meta_kubernetes_pod_name"]}),
+            ("relabelings", {"targetLabel": "instance", "sourceLabels": ["namespace", "pod"], "separator": "/", "regex": "(.+)", "replacement": "$1"}),
+            ("metricRelabelings", {"targetLabel": "instance", "sourceLabels": ["instance"], "regex": r"(.+):\d+"}),
+            ("metricRelabelings", {"action": "labeldrop", "regex": "pod|container|job_.*|.*_namespace|instances?_id"}),
+            # Prometheus gives targets their instance later.
+            ("relabelings", {"action": "labeldrop", "regex": "pod|instance"}),
+            ("relabelings", {"action": "labelkeep", "regex": "__.*|job|namespace|pod"}),
+            ("metricRelabelings", {"action": "labelkeep", "regex": "__name__|job|namespace|instance|kind|mode"}),
+            ("metricRelabelings", {"action": "labelkeep", "regex": ".+"}),
+            ("relabelings", {"action": "labelmap", "regex": "__meta_kubernetes_pod_label_(.+)"}),
+            ("relabelings", {"action": "labelmap", "regex": "__meta_kubernetes_namespace_label_(.+)"}),
+            ("relabelings", {"action": "labelmap", "regex": "__meta_kubernetes_pod_label_(.+)", "replacement": "pod_$1"}),
+            ("relabelings", {"action": "labelmap", "regex": "__meta_kubernetes_pod_label_app_kubernetes_io_(instance)", "replacement": "release"}),
+            ("metricRelabelings", {"action": "drop", "sourceLabels": ["__name__"], "regex": "job|process_.*"}),
+        ]
+    ),
+    SELECTED | at("podMonitor", {"enabled": True, "metricRelabelings": [{"action": "labeldrop", "regex": "job|namespace"}]}),
+    SELECTED | at("podMonitor", {"enabled": True, "metricRelabelings": [{"action": "labelkeep", "regex": "__name__|app|instance"}]}),
+    at("podMonitor", {"enabled": True, "metricRelabelings": [{"action": "labeldrop", "regex": "job|instance"}]}),
     RULES | at("podMonitor", {"enabled": False, "scrapeTimeout": "1s", "relabelings": [{"targetLabel": "job", "replacement": "a"}]}),
     at("serviceMonitor", {"enabled": True, "interval": "6s", "scrapeTimeout": "6s"}),
     at("config.http", {"request_timeout": "5s 1ms", "header_timeout": "1s"}),

@@ -76,14 +76,9 @@
 {{- if and $monitor.enabled (le $timeout 5000.0) -}}
 {{- fail (printf "\n\n%s.scrapeTimeout is %s, but /metrics may take 5 s while PostgreSQL does not answer, and then the daemon would count as gone: make it longer, such as 10s.\n" $name $monitor.scrapeTimeout) -}}
 {{- end -}}
-{{- if and $monitor.enabled $values.prometheusRule.enabled (not (trim $values.prometheusRule.selector)) -}}
-{{- range $key := list "relabelings" "metricRelabelings" -}}
-{{- range get $monitor $key -}}
-{{- if and (has .targetLabel (list "job" "namespace")) (not (regexMatch "(?i)equal$" (.action | default ""))) -}}
-{{- fail (printf "\n\n%s.%s sets the label %s, by which the alerts find their series: take that out, or say how to find them in prometheusRule.selector.\n" $name $key .targetLabel) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
+{{- if and $monitor.enabled $values.prometheusRule.enabled -}}
+{{- include "nexus-dirsync.relabelChecks" (list $ $name "relabelings") -}}
+{{- include "nexus-dirsync.relabelChecks" (list $ $name "metricRelabelings") -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.serviceMonitor.enabled (not $values.service.enabled) -}}
