@@ -85,8 +85,8 @@ impl Tx<'_> {
         } else {
             self.fill_moved(&mut world, observed, moved, question)?;
         }
-        self.fill_memberships(&mut world, question.everything)?;
         self.fill_registry(&mut world)?;
+        self.fill_memberships(&mut world, question.everything)?;
         self.fill_sizes(&mut world)?;
         self.fill_purges(&mut world, question)?;
         self.fill_admin_groups(&mut world, &question.admin_groups)?;
@@ -275,12 +275,11 @@ impl Tx<'_> {
         let rows: Vec<(Id, Id)> = if everything {
             query().load(self.conn)
         } else {
-            let ids: Vec<ObjectId> = world
-                .affected_users
-                .iter()
-                .filter(|id| world.identities.contains_key(id))
-                .copied()
-                .collect();
+            // Whoever becomes an owner may have the product already.
+            let owners = world.registry.owners.values().flatten();
+            let ids: BTreeSet<ObjectId> =
+                world.affected_users.iter().chain(owners).copied().collect();
+            let ids = ids.into_iter().filter(|id| world.identities.contains_key(id));
             in_slices(ids, |ids| {
                 query().filter(dirsync_user_identities::object_id.eq_any(ids)).load(self.conn)
             })

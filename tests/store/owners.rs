@@ -225,3 +225,23 @@ async fn a_list_that_lacks_people_tells_of_nobody_that_he_bears_a_name_alone() {
         assert_eq!(world.findings(), ["registry_owner_ambiguous|Zoe"], "{on:?}");
     }
 }
+
+/// Nothing moves but the registry's word.
+#[tokio::test]
+async fn an_owner_who_has_the_product_already_gains_nothing() {
+    for (on, mode) in BOTH.into_iter().flat_map(|on| [(on, Delta), (on, Full)]) {
+        let mut world = World::new(on, company(&[("readers", &["ada", "bob"])])).await;
+        world.registry(vec![entry("app", &["readers"], None)]);
+        for _ in 0..2 {
+            world.run(Full).await;
+        }
+        world.registry(vec![entry("app", &["readers"], Some("ada"))]);
+        let report = world.run(mode).await;
+        assert_eq!(owners(&world).len(), 1, "{on:?}, {mode:?}");
+        assert_eq!(report.access.gained, 0, "{on:?}, {mode:?}");
+        let pairs = world
+            .lines("user_id, product_id", "product_access GROUP BY user_id, product_id")
+            .len() as u64;
+        assert_eq!(report.totals.map(|totals| totals.access), Some(pairs), "{on:?}, {mode:?}");
+    }
+}

@@ -36,7 +36,7 @@ pub(super) fn close(mut world: World, admin_groups: &BTreeSet<ObjectId>) -> Worl
     let sits = |row: &UserRow| concerns(row) || is_placeholder(&row.email);
     world.hand_made.retain(|made| sits(&made.row));
     world.group_rows.retain(|id, _| groups.contains(id));
-    world.memberships.retain(|id, _| users.contains(id));
+    world.memberships.retain(|id, _| users.contains(id) || owners.contains(id));
     world.product_members.retain(|id, _| users.contains(id) || owners.contains(id));
     world
 }
