@@ -98,6 +98,9 @@
   expr: |-
     sum(dirsync_leader{ {{- $s -}} }) == 0
     unless max(dirsync_database_up{ {{- $s -}} }) == 0
+{{- if gt ($.Values.replicas | int64) 1 }}
+    unless count(count by (instance) (dirsync_build_info{ {{- $s -}} })) < {{ $.Values.replicas | int64 }}
+{{- end }}
   for: 2m
   severity: critical
   summary: No replica leads.
