@@ -15,8 +15,8 @@ use super::{Change, Draft, Item};
 use crate::directory::{Evidence, ObjectId, fold_case};
 use crate::reconcile::report::FindingKind;
 use crate::reconcile::world::{
-    HandMade, Identity, ObservedUser, Policy, Presence, Role, State, UserRow, fallback_address,
-    preferred_address,
+    HandMade, Identity, ObservedUser, Policy, Presence, Role, State, UserRow, claims,
+    fallback_address, preferred_address,
 };
 
 /// The findings that this step looks at, one subject a user.
@@ -135,7 +135,7 @@ pub(super) fn decide<'w>(
         let becomes_admin =
             closure.given(*id, &above).iter().filter(named).any(|g| groups.lasts(*g));
         let is_member = !draft.policy.members_only || !above.is_empty() || owners.contains(id);
-        if has_left(seen) && by_hand.row_of(seen) == Some(Weight::Counts) {
+        if has_left(seen) && by_hand.gives(seen) {
             left.push((*id, seen));
         }
         let outsider = before.is_none() && !is_member && by_hand.row_of(seen).is_some();
@@ -148,7 +148,7 @@ pub(super) fn decide<'w>(
     let mut addresses = addresses::deal(draft, &claims, &purged);
     by_hand.give(addresses.users.values().filter_map(|address| address.adopted.as_ref()));
     for (id, seen) in left {
-        if by_hand.row_of(seen) == Some(Weight::Counts) {
+        if by_hand.gives(seen) {
             draft.raise(FindingKind::AdoptionWaits, &id, LEFT_BEHIND);
         }
     }
@@ -201,6 +201,12 @@ impl ByHand {
             return None;
         }
         self.0.get(&fold_case(preferred_address(&seen.facts)?)).copied()
+    }
+
+    /// Whether a row with any address of this user, who is no guest, gives access.
+    fn gives(&self, seen: &ObservedUser) -> bool {
+        let counts = |address: String| self.0.get(&address) == Some(&Weight::Counts);
+        !self.0.is_empty() && !seen.facts.is_guest() && claims(&seen.facts).any(counts)
     }
 }
 

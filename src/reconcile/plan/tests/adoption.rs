@@ -319,6 +319,22 @@ fn whoever_left_is_told_of_for_as_long_as_the_row_is_there() {
         * adoption_waits p@x
         ",
     );
+    // Nor does a row under the mail, where the other has the UPN.
+    check(
+        "
+        local m@x
+        local p@x products
+        user ada mail=m@x upn=p@x
+        run
+        user ada mail=m@x upn=p@x off
+        full
+        ! user m@x live -> disabled
+        ? adoption_waits m@x: the account is disabled or deleted, but…
+        drop p@x
+        full
+        * adoption_waits m@x
+        ",
+    );
     // Nor does having had one before.
     check(
         "
