@@ -19,6 +19,11 @@ use super::{Access, Doing, Error, Store, Tx, begin, commit, rollback};
 /// The lock's number: the first bytes of "dirsync" and a purpose.
 const LEADER_LOCK: i64 = 0x6469_7273_796e_6302;
 
+/// Of `pg_locks`, which shows those of all databases: a copy of ours has tables with the
+/// same numbers, and its leader is none of our business.
+const IN_THIS_DATABASE: &str =
+    "database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 /// How a replica stands for the lead.
 #[derive(Clone, Debug)]
 pub struct Candidacy {
@@ -228,8 +233,9 @@ impl Candidate {
         let sql = format!(
             "SELECT count(pg_terminate_backend(pid)) AS count \
              FROM pg_locks JOIN pg_stat_activity USING (pid) \
-             WHERE relation = 'dirsync_leader'::regclass AND mode = 'RowShareLock' AND granted \
-             AND pid <> pg_backend_pid(){before}"
+             WHERE locktype = 'relation' AND relation = 'dirsync_leader'::regclass \
+             AND mode = 'RowShareLock' AND granted \
+             AND {IN_THIS_DATABASE} AND pid <> pg_backend_pid(){before}"
         );
         let ended: Count = diesel::sql_query(sql)
             .get_result(&mut self.conn)
@@ -265,8 +271,7 @@ fn held() -> String {
     let (high, low) = (LEADER_LOCK >> 32, LEADER_LOCK & 0xffff_ffff);
     format!(
         "SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
-         AND classid = {high} AND objid = {low} \
-         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+         AND classid = {high} AND objid = {low} AND {IN_THIS_DATABASE}"
     )
 }
 

@@ -6,13 +6,19 @@ use nexus_dirsync::reconcile::report::Trigger;
 use nexus_dirsync::store::{Candidacy, Candidate, Error, RunRequest, Standing, Verdict};
 use nexus_dirsync::sync::{self, Mandate, Sync};
 
+use crate::support::postgres;
+use crate::support::sql::Sql;
+
 fn stand(world: &World, holder: &str, before: Option<i64>) -> Candidate {
-    let candidacy = Candidacy {
+    Candidate::stand(&world.store, candidacy(holder), before).unwrap()
+}
+
+fn candidacy(holder: &str) -> Candidacy {
+    Candidacy {
         holder: holder.to_owned(),
         patience: Duration::from_secs(5),
         lease: Duration::from_secs(60),
-    };
-    Candidate::stand(&world.store, candidacy, before).unwrap()
+    }
 }
 
 /// The epoch in which it leads.
@@ -72,6 +78,27 @@ async fn each_change_of_the_lead_is_a_new_epoch() {
     }
     assert_eq!(leads(&mut one), 3);
     assert_eq!(world.lines("epoch, holder", "dirsync_leader"), ["3|one"]);
+}
+
+/// The tables of a copy have the numbers of the original's.
+#[tokio::test]
+async fn a_takeover_ends_nothing_in_a_copy_of_the_database() {
+    let original = Database::new(On::Postgres);
+    original.store().migrate().await.unwrap();
+    leads(&mut Candidate::stand(&original.store(), candidacy("one"), None).unwrap());
+    let copy = Database::at(postgres::copy(&original.url));
+    // A commit in each, as far as the fence.
+    let commits = |database: &Database| {
+        let mut sql = Sql::connect(&database.url);
+        sql.execute("BEGIN; SELECT epoch FROM dirsync_leader FOR SHARE");
+        sql
+    };
+    let (mut others, former) = (commits(&original), commits(&copy));
+    let candidacy = Candidacy { patience: Duration::from_millis(500), ..candidacy("two") };
+    assert_eq!(leads(&mut Candidate::stand(&copy.store(), candidacy, None).unwrap()), 2);
+    let idle = "SELECT 'its session lives' AS cell";
+    assert_eq!(others.cells(idle), ["its session lives"]);
+    drop(former);
 }
 
 #[tokio::test]

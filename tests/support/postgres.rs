@@ -35,6 +35,15 @@ pub fn database() -> String {
     cluster.url(&name)
 }
 
+/// The URL of a copy, as people make one beside the original. Nobody may be connected to that.
+pub fn copy(url: &str) -> String {
+    let cluster = CLUSTER.get_or_init(Cluster::start);
+    let original = url.rsplit('/').next().unwrap();
+    let name = format!("{original}_copy");
+    cluster.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {original}"));
+    cluster.url(&name)
+}
+
 /// The socket of the cluster that [`database`] makes databases in.
 pub fn socket() -> PathBuf {
     CLUSTER.get_or_init(Cluster::start).socket()
