@@ -391,6 +391,41 @@ async fn whoever_asked_for_a_run_that_was_superseded_is_answered_by_the_next_lea
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_people_asked_for_is_left_to_the_next_leader_at_a_stop() {
+    use Trigger::{Schedule, Signal};
+    // Stopped while it reads and before it begins; while it commits, after which one more waits.
+    for (asked, stop_after, expected) in [
+        (&[(Full, Signal)][..], 30, &[(Full, Signal)][..]),
+        (&[(Full, Signal)], 0, &[(Full, Signal)]),
+        (&[(Full, Signal)], 62, &[]),
+        (&[(Full, Schedule)], 30, &[]),
+    ] {
+        let world = World::start(&PLAIN);
+        for (mode, trigger) in asked {
+            world.ask(*mode, *trigger);
+        }
+        seconds(stop_after).await;
+        let passed_on = Arc::clone(&world.passed_on);
+        world.stop().await;
+        let passed: Vec<_> =
+            passed_on.lock().expect("a log").iter().map(|r| (r.mode, r.trigger)).collect();
+        assert_eq!(passed, expected, "{asked:?} stopped after {stop_after} s");
+    }
+    let world = World::start(&PLAIN);
+    world.ask(Delta, Schedule);
+    seconds(62).await;
+    world.ask(Full, Signal);
+    let passed_on = Arc::clone(&world.passed_on);
+    assert_eq!(world.stop().await, 65);
+    assert_eq!(passed_on.lock().expect("a log").len(), 1, "what came during the commit");
+    // A database that refuses keeps nobody from stopping.
+    let world = World::start(&Setup { passes: &[false; 9], ..PLAIN });
+    world.ask(Full, Signal);
+    seconds(30).await;
+    assert_eq!(world.stop().await, 30);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_is_swapped_whole_between_runs_or_not_at_all() {
     let world = World::start(&PLAIN);
     world.ask(Delta, Trigger::Schedule);

@@ -30,6 +30,11 @@ impl Request {
         };
         Self { mode, trigger }
     }
+
+    /// Whether somebody waits for it: nothing else brings such a run about.
+    pub(super) const fn is_of_people(self) -> bool {
+        matches!(self.trigger, Trigger::Signal | Trigger::Command)
+    }
 }
 
 /// People before machines, rare before frequent.
@@ -92,7 +97,8 @@ impl Requests {
         }
     }
 
-    fn take(&self) -> Option<Work> {
+    /// The same, if there is anything.
+    pub(super) fn take(&self) -> Option<Work> {
         let mut pending = self.pending();
         if std::mem::take(&mut pending.reload) {
             return Some(Work::Reload);

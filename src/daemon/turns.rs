@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::board::Board;
 use super::heartbeat::{BEAT, Heartbeat};
@@ -26,6 +26,8 @@ use crate::reconcile::report::{Outcome, Past, Report, Trigger};
 const ASK_BOUND: Duration = Duration::from_mins(1);
 /// How often a standby tries again to pass on what it was asked for.
 const PASS_ON_EVERY: Duration = Duration::from_secs(3);
+/// How long a stop waits for that: the process shall end, whatever the database does.
+const LEAVE_BOUND: Duration = Duration::from_secs(5);
 
 /// Does the runs. One implementation for the daemon, one for each test.
 pub trait Runner: Send + 'static {
@@ -81,14 +83,20 @@ pub struct Turns<R> {
 }
 
 impl<R: Runner> Turns<R> {
-    /// Turns until a stop is asked for. A run that is going on ends first.
+    /// Turns until a stop is asked for. A run that is going on ends first, and what people
+    /// asked for and did not get is left to whoever leads next.
     pub async fn run(mut self) {
+        let mut stranded = Stranded::default();
+        self.turn_until_stopped(&mut stranded).await;
+        self.leave(stranded).await;
+    }
+
+    async fn turn_until_stopped(&mut self, stranded: &mut Stranded) {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut lead = self.lead.clone();
         lead.mark_changed();
         let mut led = false;
-        let mut stranded = Stranded::default();
         loop {
             self.heartbeat.beat();
             let work = tokio::select! {
@@ -112,8 +120,10 @@ impl<R: Runner> Turns<R> {
                 Work::Reload => self.reload().await,
                 Work::Run(request) if self.leads() => {
                     let request = stranded.join(request);
+                    let outcome = self.turn(request).await;
                     // Whoever asked is answered by the next leader, which may be this one.
-                    if self.turn(request).await == Outcome::Superseded {
+                    let given_up = outcome == Outcome::Interrupted && self.shutdown.is_requested();
+                    if given_up || outcome == Outcome::Superseded {
                         stranded.keep(request);
                     }
                 }
@@ -122,7 +132,10 @@ impl<R: Runner> Turns<R> {
                     match self.stand_by(request).await {
                         Ok(true) => {}
                         Ok(false) => stranded.keep(request),
-                        Err(Stopped::Requested | Stopped::TimedOut { .. }) => return,
+                        Err(Stopped::Requested | Stopped::TimedOut { .. }) => {
+                            stranded.keep(request);
+                            return;
+                        }
                     }
                 }
             }
@@ -168,7 +181,7 @@ impl<R: Runner> Turns<R> {
     /// schedule of its own. Whether that is settled.
     async fn stand_by(&mut self, request: Request) -> Result<bool, Stopped> {
         let Request { mode, trigger } = request;
-        if matches!(trigger, Trigger::Schedule | Trigger::Startup) {
+        if !request.is_of_people() {
             tracing::debug!(%mode, %trigger, "standing by, so no run");
             return Ok(true);
         }
@@ -182,6 +195,28 @@ impl<R: Runner> Turns<R> {
             }
         }
         Ok(true)
+    }
+
+    /// The lead is given up after this, so that whoever takes it finds the row.
+    async fn leave(&mut self, mut stranded: Stranded) {
+        while let Some(work) = self.requests.take() {
+            if let Work::Run(request) = work {
+                let request = stranded.join(request);
+                stranded.keep(request);
+            }
+        }
+        let Some(request) = stranded.any().filter(|request| request.is_of_people()) else { return };
+        let Request { mode, trigger } = request;
+        let passing = timeout(LEAVE_BOUND, self.runner.pass_on(request));
+        let why = match self.heartbeat.during(LEAVE_BOUND, passing).await {
+            Ok(Ok(())) => {
+                tracing::info!(%mode, %trigger, "stopping; whoever leads next was asked");
+                return;
+            }
+            Ok(Err(refusal)) => Chain(&*refusal).to_string(),
+            Err(_) => format!("no answer within {} s", LEAVE_BOUND.as_secs()),
+        };
+        tracing::warn!(%mode, %trigger, "stopping; nobody could be asked for this run: {why}");
     }
 
     /// Loads, validates and swaps the configuration as a whole, or keeps the old one.
@@ -223,7 +258,8 @@ impl<R: Runner> Turns<R> {
     }
 }
 
-/// What a standby could not pass on yet: tried again, or done here if it leads by then.
+/// What could not be done or passed on yet: tried again, done here if this replica leads
+/// by then, and passed on at the end.
 #[derive(Default)]
 struct Stranded(Option<(Request, Instant)>);
 
@@ -234,6 +270,11 @@ impl Stranded {
 
     fn due(&mut self) -> Option<Request> {
         self.0.take_if(|(_, due)| *due <= Instant::now()).map(|(request, _)| request)
+    }
+
+    /// Due or not.
+    fn any(self) -> Option<Request> {
+        self.0.map(|(request, _)| request)
     }
 
     /// The one request that stands for both.

@@ -1,5 +1,6 @@
 //! A run is asked for where no leader is: it reaches the leader, and is never lost.
 
+use graph_simulator::{Effect, Fault};
 use nexus_dirsync::daemon::Status;
 use rustix::process::Signal;
 
@@ -77,6 +78,33 @@ async fn a_request_outlives_the_leader_that_was_about_to_answer_it() {
     assert!(stage.sql().cells(PENDING).is_empty());
     stage.assert_told_once();
     stage.assert_converged().await;
+    two.stop().await;
+}
+
+/// The same of what the leader itself was asked for, which until then it alone knows of.
+#[tokio::test]
+async fn a_signal_outlives_the_leader_that_is_stopped_before_it_answers() {
+    let stage = stage(125).await;
+    let one = stage.replica("one", &[]).await;
+    one.first_run().await;
+    // Nothing else makes the successor run.
+    stage.set_raw("schedule.startup", "false");
+    let two = stage.replica("two", &[]).await;
+    two.until_led_by("one").await;
+    stage.edit(125, 10);
+    stage.world.simulator.inject(Fault::on("/v1.0/", Effect::Hang).once());
+    let requests = || stage.world.simulator.counters().requests;
+    let before = requests();
+    one.signal(Signal::USR2);
+    until("it reads", async || (requests() > before).then_some(())).await;
+    one.stop().await;
+    two.until_leading().await;
+    let run = two.first_run().await;
+    assert_eq!((run.trigger.as_str(), run.outcome.as_str()), ("signal", "applied"));
+    let runs = "SELECT mode || ' ' || outcome AS cell FROM dirsync_runs \
+                WHERE trigger = 'signal' ORDER BY started_at";
+    assert_eq!(stage.sql().cells(runs), ["full interrupted", "full applied"]);
+    assert!(stage.sql().cells(PENDING).is_empty());
     two.stop().await;
 }
 
