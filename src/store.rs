@@ -29,6 +29,8 @@ mod types;
 mod world;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 
@@ -56,6 +58,8 @@ pub struct Store {
     pool: Connections,
     backend: Backend,
     settings: Settings,
+    /// Whether a connection is known to be a session of the server's.
+    has_sessions: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Store {
@@ -77,7 +81,8 @@ impl Store {
     pub fn open(settings: &Settings) -> Result<Self, Error> {
         let backend = settings.backend()?;
         settings.sqlite_path().map_or(Ok(()), embedded::require_one_name)?;
-        Ok(Self { pool: connection::pool(settings)?, backend, settings: settings.clone() })
+        let (pool, has_sessions) = (connection::pool(settings)?, Arc::default());
+        Ok(Self { pool, backend, settings: settings.clone(), has_sessions })
     }
 
     /// Which database it is.
@@ -127,6 +132,7 @@ impl Store {
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.blocking(move |store| {
+            store.require_sessions()?;
             let manager = connection::Manager::new(&store.settings)?;
             let mut conn = manager.open().map_err(|error| Error::of_connection(Box::new(error)))?;
             begin(&mut conn, Access::Read)?;
@@ -164,6 +170,9 @@ impl Store {
     }
 
     /// Whether the database answers and its schema is the one this version knows.
+    ///
+    /// # Errors
+    /// [`Error::Pooled`], as any other question, if sessions do not last.
     pub async fn ready(&self) -> Result<(), Error> {
         match self.schema().await? {
             SchemaState::Current => Ok(()),
@@ -174,16 +183,8 @@ impl Store {
     /// Whether it is ready for runs of this tenant.
     ///
     /// # Errors
-    /// [`Error::Tenant`] if it is another's, [`Error::Pooled`] if sessions do not last;
-    /// else as [`Store::ready`].
+    /// [`Error::Tenant`] if it is another's; else as [`Store::ready`].
     pub async fn ready_for(&self, tenant_id: &str) -> Result<(), Error> {
-        self.blocking(|store| match store.backend {
-            Backend::Postgres => {
-                candidate::require_session(&connection::Manager::new(&store.settings)?)
-            }
-            Backend::Sqlite => Ok(()),
-        })
-        .await?;
         self.ready().await?;
         let configured = tenant_id.to_owned();
         self.read(move |tx| tx.require_tenant(&configured)).await
@@ -236,7 +237,19 @@ impl Store {
         PoolUse { idle, in_use: u64::from(state.connections).saturating_sub(idle) }
     }
 
+    /// Asked before the first setting is made: what is set in a session that a pooler deals
+    /// out stays there, for whoever gets it next. Once for a process; a replica that leads
+    /// watches its own session besides.
+    fn require_sessions(&self) -> Result<(), Error> {
+        if self.backend == Backend::Postgres && !self.has_sessions.load(Ordering::Relaxed) {
+            candidate::require_session(&connection::Manager::new(&self.settings)?)?;
+            self.has_sessions.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     fn connect(&self) -> Result<Pooled, Error> {
+        self.require_sessions()?;
         // The pool's own message hides the cause; ask the server directly for it.
         self.pool.get().map_err(|pooled| {
             let cause = connection::explain(&self.settings).unwrap_or_else(|| Box::new(pooled));

@@ -1,7 +1,7 @@
 //! `migrate`: brings the database to the schema of this version.
 
-use super::{Context, Exit, MigrateArgs, failed};
-use crate::store::SchemaState;
+use super::{Context, Exit, MigrateArgs, failed, unusable};
+use crate::store::{Error, SchemaState};
 
 /// Applies, checks or takes back.
 pub async fn run(context: &Context, args: &MigrateArgs) -> Exit {
@@ -19,7 +19,7 @@ pub async fn run(context: &Context, args: &MigrateArgs) -> Exit {
                 println!("the schema is not current: {state}");
                 Exit::Failed
             }
-            Err(error) => failed(&error),
+            Err(error) => refused(&error),
         };
     }
     if args.revert {
@@ -30,13 +30,19 @@ pub async fn run(context: &Context, args: &MigrateArgs) -> Exit {
                 println!("taken back: {version}");
                 Exit::Done
             }
-            Err(error) => failed(&error),
+            Err(error) => refused(&error),
         };
     }
     match store.migrate().await {
         Ok(applied) if applied.is_empty() => println!("the schema is current; nothing to do"),
         Ok(applied) => println!("applied to {}: {}", store.place(), applied.join(", ")),
-        Err(error) => return failed(&error),
+        Err(error) => return refused(&error),
     }
     Exit::Done
+}
+
+/// A schema that is not as it should be is an answer; a database that cannot be worked with
+/// at all is a matter of the configuration.
+fn refused(error: &Error) -> Exit {
+    if matches!(error, Error::Pooled) { unusable(error) } else { failed(error) }
 }

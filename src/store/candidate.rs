@@ -100,7 +100,7 @@ impl Candidate {
         let (conn, session) = match store.backend {
             Backend::Sqlite => (manager.open().map_err(unreachable)?, 0),
             Backend::Postgres => {
-                require_session(&manager)?;
+                store.require_sessions()?;
                 let mut conn = manager.dial(candidacy.patience).map_err(unreachable)?;
                 conn.batch_execute(&settings(&candidacy)).doing("preparing the lead")?;
                 let session = session(&mut conn)?;

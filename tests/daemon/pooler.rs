@@ -11,7 +11,21 @@ use tempfile::TempDir;
 
 use crate::stage::{Stage, free_port, small, until};
 use crate::support::postgres;
+use crate::support::sql::Sql;
 use crate::support::world::On;
+
+/// All that work with the database.
+const COMMANDS: [&[&str]; 9] = [
+    &["run"],
+    &["sync"],
+    &["migrate"],
+    &["migrate", "--check"],
+    &["resync"],
+    &["plans", "list"],
+    &["registry", "check"],
+    &["access", "who", "shop"],
+    &["audit", "verify"],
+];
 
 struct Pooler {
     process: Child,
@@ -49,11 +63,14 @@ impl Pooler {
         Some(Self { process, port, _dir: dir })
     }
 
-    /// Sends the stage's database through it.
-    fn stand_before(&self, stage: &Stage) {
+    /// The stage's database, seen through it.
+    fn url(&self, stage: &Stage) -> String {
         let database = stage.world.database.url.rsplit('/').next().unwrap();
-        let url = format!("postgres://postgres@127.0.0.1:{}/{database}", self.port);
-        stage.set("database.url", &url);
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    fn stand_before(&self, stage: &Stage) {
+        stage.set("database.url", &self.url(stage));
     }
 }
 
@@ -75,16 +92,23 @@ async fn a_pool_without_sessions_is_refused_with_the_remedy() {
         let Some(pooler) = Pooler::start(mode, settings).await else { return };
         let stage = Stage::new(On::Postgres, small(130)).await;
         pooler.stand_before(&stage);
-        for command in ["run", "sync"] {
-            let told = stage.tell(&[command]).await;
-            assert_eq!(told.code, 2, "{mode} {settings} {command}: {told:?}");
+        stage.write_registry(
+            "[[product]]\nname = \"shop\"\ndescription = \"Shop\"\nenvironment = \"production\"\ngroups = [\"all\"]\n",
+        );
+        for command in COMMANDS {
+            let told = stage.tell(command).await;
+            assert_eq!(told.code, 2, "{mode} {settings} {command:?}: {told:?}");
             for part in ["PgBouncer's pool_mode", "database.url", "pool_mode = session"] {
-                assert!(told.err.contains(part), "{mode} {settings} {command}: {part} in {told:?}");
+                let place = format!("{mode} {settings} {command:?}");
+                assert!(told.err.contains(part), "{place}: {part} in {told:?}");
             }
         }
         let told = stage.tell(&["check"]).await;
         assert_eq!(told.code, 1, "{told:?}");
         assert!(told.out.contains("pool_mode = session"), "{told:?}");
+        // Others who use the pool have the server's settings, and not ours.
+        let setting = "SELECT current_setting('statement_timeout') AS cell";
+        assert_eq!(Sql::connect(&pooler.url(&stage)).cells(setting), ["0"], "{mode} {settings}");
     }
 }
 
