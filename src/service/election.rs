@@ -77,11 +77,11 @@ impl Election {
 
     /// Leads or stands by until `over`, then gives the lead up.
     pub async fn hold(self, requests: Requests, over: CancellationToken) {
-        let mut pause = RECONNECT_MIN;
+        let (mut pause, mut told) = (RECONNECT_MIN, String::new());
         while !over.is_cancelled() {
             match self.session(&requests, &over, &mut pause).await {
                 Ok(()) => return,
-                Err(lost) => self.lost(&lost),
+                Err(lost) => self.lost(&lost, &mut told),
             }
             let _ = timeout(pause, over.cancelled()).await;
             pause = RECONNECT_MAX.min(pause * 2);
@@ -170,13 +170,14 @@ impl Election {
         });
     }
 
-    /// Whoever cannot ask does not lead.
-    fn lost(&self, lost: &Lost) {
+    /// Whoever cannot ask does not lead. What was `told` last is not told at each new try.
+    fn lost(&self, lost: &Lost, told: &mut String) {
         self.inbox.forget();
         let why = Chain(lost).to_string();
         self.lead.send_if_modified(|lead| {
-            if lead.problem.as_ref() != Some(&why) {
+            if lead.problem.is_none() || *told != why {
                 tracing::warn!("it cannot be told who leads: {why}");
+                *told = why;
             }
             // What the database says may name it; the probe that shows this is for everybody.
             let problem = Some(lost.to_string());

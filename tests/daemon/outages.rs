@@ -87,6 +87,12 @@ async fn a_database_that_goes_away_is_waited_for() {
 
     assert_eq!(stage.tell(&["sync"]).await.code, 1, "a single run does not wait");
 
+    // Each new try is one more of these; what is known already is not told again.
+    let told = daemon.said("WARN", "cannot be told who leads");
+    let told: Vec<&str> = told.iter().filter_map(|line| line["message"].as_str()).collect();
+    assert!(told.iter().any(|message| message.contains("cannot be reached")), "{told:?}");
+    assert!(told.windows(2).all(|two| two[0] != two[1]), "{told:?}");
+
     cluster.restart();
     daemon.until_code("/readyz", 200).await;
     let run = daemon.run_unlike(&known).await;
