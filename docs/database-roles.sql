@@ -22,7 +22,8 @@
 --   GRANT platform TO nexus_dirsync_owner;
 --
 -- Everything is for the schema `public`; the daemon takes tables by their bare names,
--- so for another schema say so here and set the search_path of both roles.
+-- so for another schema say so here and set the search_path of both roles. Several
+-- installations may have a schema each in one database: each has a lead of its own.
 --
 -- What PUBLIC may do every role may. So the file takes from PUBLIC what nobody should have
 -- here: rows of audit_logs and changes to them, tables in the schema `public`, temporary tables. Another

@@ -16,7 +16,8 @@ use super::requests::{CHANNEL, RunRequest};
 use super::types::is_postgres;
 use super::{Access, Doing, Error, Store, Tx, begin, commit, rollback};
 
-/// The lock's number: the first bytes of "dirsync" and a purpose.
+/// The lock's number of an installation in the schema `public`: the first bytes of "dirsync"
+/// and a purpose.
 const LEADER_LOCK: i64 = 0x6469_7273_796e_6302;
 
 /// Of `pg_locks`, which shows those of all databases: a copy of ours has tables with the
@@ -50,6 +51,7 @@ pub struct Candidate {
     backend: Backend,
     candidacy: Candidacy,
     session: i32,
+    lock: i64,
     mine: Option<Leader>,
     /// The epoch that this process led with before it lost its connection.
     before: Option<i64>,
@@ -83,6 +85,12 @@ struct Count {
 }
 
 #[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(QueryableByName)]
 struct Session {
     #[diesel(sql_type = Integer)]
     session: i32,
@@ -97,18 +105,19 @@ impl Candidate {
     /// [`Error::Pooled`] if the connection is no session of the server's.
     pub fn stand(store: &Store, candidacy: Candidacy, before: Option<i64>) -> Result<Self, Error> {
         let manager = Manager::new(&store.settings)?;
-        let (conn, session) = match store.backend {
-            Backend::Sqlite => (manager.open().map_err(unreachable)?, 0),
+        let (conn, session, lock) = match store.backend {
+            Backend::Sqlite => (manager.open().map_err(unreachable)?, 0, LEADER_LOCK),
             Backend::Postgres => {
                 store.require_sessions()?;
                 let mut conn = manager.dial(candidacy.patience).map_err(unreachable)?;
                 conn.batch_execute(&settings(&candidacy)).doing("preparing the lead")?;
-                let session = session(&mut conn)?;
-                (conn, session)
+                let (session, lock) = (session(&mut conn)?, lock_of(&mut conn)?);
+                (conn, session, lock)
             }
         };
         let backend = store.backend;
-        Ok(Self { conn, backend, candidacy, session, mine: None, before, eviction: None })
+        let (mine, eviction) = (None, None);
+        Ok(Self { conn, backend, candidacy, session, lock, mine, before, eviction })
     }
 
     /// Takes the lead if nobody has it, and tells who does. Whoever leads is shown to hold
@@ -142,7 +151,7 @@ impl Candidate {
     /// Gives the lead up, and tells the others.
     pub fn release(mut self) -> Result<(), Error> {
         if self.backend == Backend::Postgres && self.mine.is_some() {
-            let release = format!("SELECT pg_advisory_unlock({LEADER_LOCK}); NOTIFY {CHANNEL}");
+            let release = format!("SELECT pg_advisory_unlock({}); NOTIFY {CHANNEL}", self.lock);
             self.conn.batch_execute(&release).doing("giving up the lead")?;
         }
         Ok(())
@@ -153,7 +162,8 @@ impl Candidate {
             return Ok(true);
         }
         let sql = format!(
-            "SELECT pg_backend_pid() AS session, pg_try_advisory_lock({LEADER_LOCK}) AS held"
+            "SELECT pg_backend_pid() AS session, pg_try_advisory_lock({}) AS held",
+            self.lock
         );
         self.seat(&sql)
     }
@@ -162,7 +172,7 @@ impl Candidate {
         if self.backend == Backend::Sqlite {
             return Ok(());
         }
-        let held = held();
+        let held = held(self.lock);
         let held = self.seat(&format!(
             "SELECT pg_backend_pid() AS session, \
              EXISTS ({held} AND pid = pg_backend_pid()) AS held"
@@ -266,9 +276,22 @@ fn settings(candidacy: &Candidacy) -> String {
     )
 }
 
+/// The lock's number of this installation: one database may hold several, each in a schema
+/// of its own. Where the tables are not there yet nobody can lead, whatever it is.
+fn lock_of(conn: &mut Conn) -> Result<i64, Error> {
+    let sql = format!(
+        "SELECT coalesce((SELECT CASE nspname WHEN 'public' THEN {LEADER_LOCK} \
+         ELSE ('x' || substr(md5('dirsync leader ' || nspname), 1, 16))::bit(64)::bigint END \
+         FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+         WHERE pg_class.oid = to_regclass('dirsync_leader')), {LEADER_LOCK}) AS number"
+    );
+    let lock: Number = diesel::sql_query(sql).get_result(conn).doing("looking for the lead")?;
+    Ok(lock.number)
+}
+
 /// The lock as `pg_locks` shows it, a bigint in halves.
-fn held() -> String {
-    let (high, low) = (LEADER_LOCK >> 32, LEADER_LOCK & 0xffff_ffff);
+fn held(lock: i64) -> String {
+    let (high, low) = ((lock >> 32) & 0xffff_ffff, lock & 0xffff_ffff);
     format!(
         "SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
          AND classid = {high} AND objid = {low} AND {IN_THIS_DATABASE}"
@@ -280,7 +303,8 @@ impl Tx<'_> {
     /// embedded database it is whoever led last.
     pub fn leader_now(&mut self) -> Result<Option<Leader>, Error> {
         if is_postgres(self.conn) {
-            let sql = format!("SELECT pg_backend_pid() AS session, EXISTS ({}) AS held", held());
+            let held = held(lock_of(self.conn)?);
+            let sql = format!("SELECT pg_backend_pid() AS session, EXISTS ({held}) AS held");
             let seat: Seat =
                 diesel::sql_query(sql).get_result(self.conn).doing("asking who leads")?;
             if !seat.held {

@@ -80,6 +80,37 @@ async fn each_change_of_the_lead_is_a_new_epoch() {
     assert_eq!(world.lines("epoch, holder", "dirsync_leader"), ["3|one"]);
 }
 
+/// Each schema is an installation of its own: one lead each, and no more than one.
+#[tokio::test]
+async fn two_schemas_of_a_database_have_a_lead_each() {
+    let database = Database::new(On::Postgres);
+    database.sql("CREATE SCHEMA one; CREATE SCHEMA two");
+    let mut leaders = Vec::new();
+    for schema in ["public", "one", "two"] {
+        let url = format!("{}?options=-csearch_path%3D{schema}", database.url);
+        let store = Database::at(url).store();
+        store.migrate().await.unwrap();
+        let stand = |holder| Candidate::stand(&store, candidacy(holder), None).unwrap();
+        let mut leader = stand(schema);
+        assert_eq!(leads(&mut leader), 1, "{schema}");
+        assert_eq!(leads(&mut leader), 1, "{schema}");
+        assert_eq!(stands_by(&mut stand("another")), schema);
+        let known = store.read(|tx| tx.leader_now()).await.unwrap();
+        assert_eq!(known.unwrap().holder, schema);
+        leaders.push((leader, store));
+    }
+    let locks = "pg_locks WHERE locktype = 'advisory' AND granted \
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    assert_eq!(database.count(locks), 3);
+    // What versions take that know of no other schema: they must not lead beside this one.
+    let known = format!("{locks} AND classid = 1684632179 AND objid = 2037277442 AND objsubid = 1");
+    assert_eq!(database.count(&known), 1);
+    for (leader, store) in leaders {
+        leader.release().unwrap();
+        assert_eq!(store.read(|tx| tx.leader_now()).await.unwrap(), None);
+    }
+}
+
 /// The tables of a copy have the numbers of the original's.
 #[tokio::test]
 async fn a_takeover_ends_nothing_in_a_copy_of_the_database() {
