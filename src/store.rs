@@ -25,16 +25,18 @@ mod requests;
 mod rows;
 mod runs;
 mod schema;
+mod silence;
 mod types;
 mod world;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 
-use connection::{Conn, Connections, Pooled};
+use connection::{Conn, Pooled, Pools};
 use error::Doing;
 use migrate::Memory;
 
@@ -55,12 +57,17 @@ pub use world::Question;
 /// A handle to the database; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    pool: Connections,
+    pools: Pools,
     backend: Backend,
     settings: Settings,
     /// Whether a connection is known to be a session of the server's.
     has_sessions: Arc<AtomicBool>,
+    /// Whether the last connection fell silent, and no other one could be had since.
+    is_mute: Arc<AtomicBool>,
 }
+
+/// What a thread that wakes up late, as of a process that was paused, may take to answer.
+const LATE: Duration = Duration::from_secs(1);
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -81,8 +88,9 @@ impl Store {
     pub fn open(settings: &Settings) -> Result<Self, Error> {
         let backend = settings.backend()?;
         settings.sqlite_path().map_or(Ok(()), embedded::require_one_name)?;
-        let (pool, has_sessions) = (connection::pool(settings)?, Arc::default());
-        Ok(Self { pool, backend, settings: settings.clone(), has_sessions })
+        let (pools, settings) = (Pools::new(settings)?, settings.clone());
+        let (has_sessions, is_mute) = (Arc::default(), Arc::default());
+        Ok(Self { pools, backend, settings, has_sessions, is_mute })
     }
 
     /// Which database it is.
@@ -97,7 +105,7 @@ impl Store {
     }
 
     /// How long getting a connection may take.
-    pub const fn connect_timeout(&self) -> std::time::Duration {
+    pub const fn connect_timeout(&self) -> Duration {
         self.settings.connect_timeout
     }
 
@@ -134,7 +142,8 @@ impl Store {
         self.blocking(move |store| {
             store.require_sessions()?;
             let manager = connection::Manager::new(&store.settings)?;
-            let mut conn = manager.open().map_err(|error| Error::of_connection(Box::new(error)))?;
+            let open = store.expect_connection(|| manager.open());
+            let mut conn = open.map_err(|error| Error::of_connection(Box::new(error)))?;
             begin(&mut conn, Access::Read)?;
             // The transaction ends with the connection.
             work(&mut Tx { conn: &mut conn })
@@ -210,7 +219,7 @@ impl Store {
     /// Applies pending migrations, all or none; returns their names. Safe to call from
     /// several processes at once.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
-        self.blocking(|store| migrate::apply(&mut *store.connect()?)).await
+        self.unwatched(|store| migrate::apply(&mut *store.connect()?)).await
     }
 
     /// Takes the newest migration back; refuses to drop the client's tables while they hold
@@ -221,18 +230,18 @@ impl Store {
     /// platform are the daemon's.
     pub async fn revert(&self) -> Result<String, Error> {
         self.require_file()?;
-        self.blocking(|store| migrate::revert(&mut *store.connect()?, Memory::Keep)).await
+        self.unwatched(|store| migrate::revert(&mut *store.connect()?, Memory::Keep)).await
     }
 
     /// The same, giving that up: afterwards all rows are people's. The audit says so.
     pub async fn revert_and_forget(&self) -> Result<String, Error> {
         self.require_file()?;
-        self.blocking(|store| migrate::revert(&mut *store.connect()?, Memory::GiveUp)).await
+        self.unwatched(|store| migrate::revert(&mut *store.connect()?, Memory::GiveUp)).await
     }
 
     /// How many connections there are and how many of them are at work. Asks no server.
     pub fn pool_use(&self) -> PoolUse {
-        let state = self.pool.state();
+        let state = self.pools.get().state();
         let idle = u64::from(state.idle_connections);
         PoolUse { idle, in_use: u64::from(state.connections).saturating_sub(idle) }
     }
@@ -242,7 +251,8 @@ impl Store {
     /// watches its own session besides.
     fn require_sessions(&self) -> Result<(), Error> {
         if self.backend == Backend::Postgres && !self.has_sessions.load(Ordering::Relaxed) {
-            candidate::require_session(&connection::Manager::new(&self.settings)?)?;
+            let manager = connection::Manager::new(&self.settings)?;
+            self.expect_connection(|| candidate::require_session(&manager))?;
             self.has_sessions.store(true, Ordering::Relaxed);
         }
         Ok(())
@@ -250,14 +260,70 @@ impl Store {
 
     fn connect(&self) -> Result<Pooled, Error> {
         self.require_sessions()?;
-        // The pool's own message hides the cause; ask the server directly for it.
-        self.pool.get().map_err(|pooled| {
-            let cause = connection::explain(&self.settings).unwrap_or_else(|| Box::new(pooled));
-            Error::of_connection(cause)
-        })
+        let pooled = self.expect_connection(|| {
+            // The pool's own message hides the cause; ask the server directly for it.
+            self.pools.get().get().map_err(|pooled| {
+                let cause = connection::explain(&self.settings).unwrap_or_else(|| Box::new(pooled));
+                Error::of_connection(cause)
+            })
+        })?;
+        self.is_mute.store(false, Ordering::Relaxed);
+        Ok(pooled)
     }
 
+    /// An embedded database falls silent for as long as others write, and says so itself.
+    fn expect_connection<T>(&self, connect: impl FnOnce() -> T) -> T {
+        match self.backend {
+            Backend::Postgres => silence::expect(silence::connecting(&self.settings), connect),
+            Backend::Sqlite => connect(),
+        }
+    }
+
+    /// Whether questions are not answered any more, on new connections neither.
+    pub fn is_mute(&self) -> bool {
+        self.is_mute.load(Ordering::Relaxed)
+    }
+
+    /// On a task of its own: whoever asks may give up before it is plain that nobody answers.
     async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let store = self.clone();
+        let asked = tokio::spawn(async move {
+            let answer = store.watched(work).await;
+            if matches!(answer, Err(Error::Silent)) {
+                // Was it that connection alone?
+                let other = store.watched(|store| store.connect().map(drop)).await;
+                store.is_mute.store(other.is_err(), Ordering::Relaxed);
+            }
+            answer
+        });
+        asked.await.map_err(Error::Task)?
+    }
+
+    /// A question that is not answered keeps its thread and its connection, and nobody else.
+    async fn watched<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (call, pool) = (silence::Call::new(&self.settings), self.pools.number());
+        let (store, watch) = (self.clone(), call.clone());
+        let mut asked = tokio::task::spawn_blocking(move || watch.watch(|| work(&store)));
+        tokio::select! {
+            biased;
+            answer = &mut asked => return answer.map_err(Error::Task)?,
+            () = call.overdue() => {}
+        }
+        if let Ok(answer) = tokio::time::timeout(LATE, asked).await {
+            return answer.map_err(Error::Task)?;
+        }
+        self.pools.renew(pool, &self.settings)?;
+        Err(Error::Silent)
+    }
+
+    /// A migration takes as long as it takes; the server is told so.
+    async fn unwatched<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {

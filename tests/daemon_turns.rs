@@ -131,11 +131,19 @@ struct Setup {
     /// Failures of the past, as the database tells them to one new leader after the other;
     /// then, and where there is nothing, it cannot be asked.
     failures: &'static [Option<u64>],
+    /// Whether the database answers at all when it is asked for them.
+    recalls: bool,
     outcome: Outcome,
 }
 
-const PLAIN: Setup =
-    Setup { pairs: &[], leads: true, passes: &[], failures: &[], outcome: Outcome::Unchanged };
+const PLAIN: Setup = Setup {
+    pairs: &[],
+    leads: true,
+    passes: &[],
+    failures: &[],
+    recalls: true,
+    outcome: Outcome::Unchanged,
+};
 
 fn lead(leading: bool) -> Lead {
     Lead { leading, ..Lead::default() }
@@ -148,6 +156,10 @@ fn recall(failures: &'static [Option<u64>]) -> Recall {
         let past = failures.map(|n| Past { consecutive_failures: n, ..Past::default() });
         Box::pin(std::future::ready(past))
     })
+}
+
+fn never() -> Recall {
+    Arc::new(|| Box::pin(std::future::pending()))
 }
 
 impl World {
@@ -187,7 +199,7 @@ impl World {
             board,
             heartbeat: heartbeat.clone(),
             lead: watched,
-            recall: recall(setup.failures),
+            recall: if setup.recalls { recall(setup.failures) } else { never() },
             last_success: watch::Sender::default(),
         };
         let turns = tokio::spawn(turns.run());
@@ -363,6 +375,15 @@ async fn a_new_leader_knows_the_past_and_forgets_nothing_for_not_being_told() {
         seconds(1).await;
         world.lead.send_replace(lead(true));
     }
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_past_that_nobody_tells_keeps_no_leader_from_its_runs() {
+    let world = World::start(&Setup { recalls: false, ..PLAIN });
+    world.ask(Delta, Trigger::Schedule);
+    seconds(300).await;
+    assert_eq!(world.began(), [(Delta, Trigger::Schedule)]);
     world.stop().await;
 }
 

@@ -22,7 +22,7 @@ use crate::config::{Config, Problems};
 use crate::directory::Mode;
 use crate::reconcile::report::{Outcome, Past, Report, Trigger};
 
-/// How long a question to the database may take before the loop counts as stuck.
+/// How long a question to the database may take before the loop goes on without an answer.
 const ASK_BOUND: Duration = Duration::from_mins(1);
 /// How often a standby tries again to pass on what it was asked for.
 const PASS_ON_EVERY: Duration = Duration::from_secs(3);
@@ -165,9 +165,9 @@ impl<R: Runner> Turns<R> {
         if !leads {
             return Ok(());
         }
-        let question = self.shutdown.unless_stopped((self.recall)());
+        let question = self.shutdown.unless_stopped(timeout(ASK_BOUND, (self.recall)()));
         // What cannot be asked is not forgotten for that.
-        if let Some(past) = self.heartbeat.during(ASK_BOUND, question).await? {
+        if let Ok(Some(past)) = self.heartbeat.during(ASK_BOUND, question).await? {
             self.board.recall(&past);
             self.last_success.send_replace(past.last_success);
         }
@@ -185,16 +185,18 @@ impl<R: Runner> Turns<R> {
             tracing::debug!(%mode, %trigger, "standing by, so no run");
             return Ok(true);
         }
-        let passing = self.shutdown.unless_stopped(self.runner.pass_on(request));
-        match self.heartbeat.during(ASK_BOUND, passing).await? {
-            Ok(()) => tracing::info!(%mode, %trigger, "standing by; the leader was asked"),
-            Err(refusal) => {
-                let why = Chain(&*refusal);
-                tracing::warn!(%mode, %trigger, "the leader could not be asked yet: {why}");
-                return Ok(false);
+        let passing = timeout(ASK_BOUND, self.runner.pass_on(request));
+        let passing = self.shutdown.unless_stopped(passing);
+        let why = match self.heartbeat.during(ASK_BOUND, passing).await? {
+            Ok(Ok(())) => {
+                tracing::info!(%mode, %trigger, "standing by; the leader was asked");
+                return Ok(true);
             }
-        }
-        Ok(true)
+            Ok(Err(refusal)) => Chain(&*refusal).to_string(),
+            Err(_) => format!("no answer within {} s", ASK_BOUND.as_secs()),
+        };
+        tracing::warn!(%mode, %trigger, "the leader could not be asked yet: {why}");
+        Ok(false)
     }
 
     /// The lead is given up after this, so that whoever takes it finds the row.

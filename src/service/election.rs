@@ -49,6 +49,8 @@ enum Lost {
     Silent(Duration),
     #[error("{SILENT_MAX} connections to the database are still waiting for an answer")]
     Crowded,
+    #[error("the database does not answer what this replica asks as a leader")]
+    Mute,
     #[error("the thread of the lead could not start, or ended")]
     Thread,
 }
@@ -95,9 +97,21 @@ impl Election {
         over: &CancellationToken,
         pause: &mut Duration,
     ) -> Result<(), Lost> {
+        if self.store.is_mute() {
+            tokio::select! {
+                biased;
+                () = over.cancelled() => return Ok(()),
+                ready = self.store.ready() => ready?,
+            }
+        }
         let mut worker = self.start()?;
         let mut leads = false;
         loop {
+            // Whose runs get no answer must not keep others from leading.
+            if leads && self.store.is_mute() {
+                self.release(&worker).await?;
+                return Err(Lost::Mute);
+            }
             match self.ask(&worker, leads).await? {
                 Standing::Leads(leader, pending) => {
                     leads = true;

@@ -19,7 +19,9 @@ macro_rules! insert_rows {
         let result: diesel::QueryResult<usize> = match &mut *$conn {
             _ if rows.is_empty() => Ok(0),
             $crate::store::connection::Conn::Postgres(conn) => {
-                diesel::copy_from($table).from_insertable(rows).execute(conn)
+                $crate::store::silence::expect_statement(|| {
+                    diesel::copy_from($table).from_insertable(rows).execute(conn)
+                })
             }
             $crate::store::connection::Conn::Sqlite(conn) => rows.iter().try_fold(0, |n, row| {
                 Ok(n + diesel::insert_into($table).values(row).execute(conn)?)

@@ -2,14 +2,15 @@
 //!
 //! Owns URLs, session settings and the pool; knows no table.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, PooledConnection};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Error;
+use super::{Error, silence};
 
 /// A connection to either database.
 #[derive(diesel::MultiConnection)]
@@ -75,8 +76,53 @@ impl Settings {
     }
 }
 
-pub(super) type Connections = Pool<Manager>;
+type Connections = Pool<Manager>;
 pub(super) type Pooled = PooledConnection<Manager>;
+
+/// The pool in use. Clones share it.
+#[derive(Clone)]
+pub(super) struct Pools(Arc<Mutex<Numbered>>);
+
+struct Numbered {
+    number: u64,
+    pool: Connections,
+}
+
+impl Pools {
+    pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
+        let pool = pool(settings)?;
+        Ok(Self(Arc::new(Mutex::new(Numbered { number: 0, pool }))))
+    }
+
+    /// Which one it is.
+    pub(super) fn number(&self) -> u64 {
+        self.current().number
+    }
+
+    pub(super) fn get(&self) -> Connections {
+        self.current().pool.clone()
+    }
+
+    /// Leaves the pool of that number to whoever waits for one of its connections: what
+    /// befell one is likely to have befallen all, and a new one has all its places.
+    pub(super) fn renew(&self, number: u64, settings: &Settings) -> Result<(), Error> {
+        let new = pool(settings)?;
+        let mut current = self.current();
+        if current.number == number {
+            current.number += 1;
+            let old = std::mem::replace(&mut current.pool, new);
+            drop(current);
+            // Its idle connections end here, without the lock.
+            drop(old);
+        }
+        Ok(())
+    }
+
+    fn current(&self) -> MutexGuard<'_, Numbered> {
+        // The state is whole at any time.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Opens connections for the pool.
 #[derive(Debug)]
@@ -87,7 +133,7 @@ pub(super) struct Manager {
 
 /// A pool that connects when first asked, so that a database which is away delays
 /// nothing but its own use.
-pub(super) fn pool(settings: &Settings) -> Result<Connections, Error> {
+fn pool(settings: &Settings) -> Result<Connections, Error> {
     let manager = Manager::new(settings)?;
     Ok(Pool::builder()
         .max_size(settings.pool_size)
@@ -142,6 +188,7 @@ impl Manager {
                     UNHURRIED.as_settings(),
                 );
                 conn.batch_execute(&set).map_err(ConnectionError::CouldntSetupConfiguration)?;
+                conn.set_instrumentation(|event: InstrumentationEvent<'_>| silence::listen(&event));
                 Ok(conn)
             }
             Backend::Sqlite => {

@@ -16,6 +16,11 @@ pub enum Error {
     /// No connection could be had.
     #[error("the database cannot be reached; check database.url, the server and the network")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A connection says nothing any more.
+    #[error(
+        "the database fell silent: it would have ended the statement itself by now; look at what stands between, such as a proxy, and at the server's storage"
+    )]
+    Silent,
     /// TLS was wanted, and could not be had as wanted.
     #[error(
         "no trusted connection to the database; check sslmode, sslrootcert and the host name in database.url, and the server's certificate"
@@ -154,7 +159,7 @@ impl Error {
             Self::Url => "database_url",
             Self::Locked { .. } => "database_locked",
             Self::Linked { .. } => "database_linked",
-            Self::Unreachable(_) => "database_unreachable",
+            Self::Unreachable(_) | Self::Silent => "database_unreachable",
             Self::Untrusted(_) => "database_untrusted",
             Self::Conflict(_) => "database_conflict",
             Self::Limit { .. } => "database_limit",

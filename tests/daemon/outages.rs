@@ -144,6 +144,66 @@ async fn a_database_that_falls_silent_keeps_no_daemon_from_stopping() {
     daemon.stop().await;
 }
 
+/// Something in between, such as a proxy, keeps connections open whose other end is gone.
+#[tokio::test]
+async fn connections_that_fall_silent_are_given_up_for_new_ones() {
+    let stage = Stage::new(On::Postgres, small(49)).await;
+    let proxy = Proxy::start(Upstream::Unix(postgres::socket()));
+    let database = stage.world.database.url.rsplit('/').next().unwrap();
+    stage.set("database.url", &format!("postgres://postgres@{}/{database}", proxy.address()));
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    daemon.until_code("/readyz", 200).await;
+    stage.edit(49, 10);
+    proxy.hush();
+    daemon.until_status("it stops leading", |status| !status.leader).await;
+    daemon.until_status("it leads again", |status| status.leader).await;
+    daemon.signal(Signal::USR2);
+    let full = |status: &Status| {
+        status.last.get("full").is_some_and(|r| r.trigger == "signal" && r.outcome != "failed")
+    };
+    daemon.until_status("what was asked for is done", full).await;
+    daemon.until_code("/readyz", 200).await;
+    assert_eq!(daemon.code("/livez").await, 200);
+    assert_eq!(daemon.metric("dirsync_leader_epoch").await, 1, "nobody led in between");
+    stage.assert_converged().await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_in_a_commit_costs_one_run() {
+    let stage = Stage::new(On::Postgres, small(51)).await;
+    let proxy = Proxy::start(Upstream::Unix(postgres::socket()));
+    let database = stage.world.database.url.rsplit('/').next().unwrap();
+    stage.set("database.url", &format!("postgres://postgres@{}/{database}", proxy.address()));
+    stage.set("database.statement_timeout", "5s");
+    stage.set("database.lock_timeout", "5s");
+    let daemon = stage.start().await;
+    daemon.first_run().await;
+    stage.edit(51, 10);
+    let before = stage.sql().dump()["audit_logs"].clone();
+    let mut latch = Latch::close(&stage);
+    daemon.signal(Signal::USR1);
+    latch.is_reached().await;
+    proxy.hush();
+    let failed = |status: &Status| {
+        status.last.get("delta").and_then(|run| run.failure.as_deref())
+            == Some("database_unreachable")
+    };
+    daemon.until_status("the run ends", failed).await;
+    assert_eq!(daemon.code("/livez").await, 200);
+    latch.open();
+    assert_eq!(stage.sql().dump()["audit_logs"], before);
+    daemon.until_status("it leads", |status| status.leader).await;
+    daemon.signal(Signal::USR2);
+    let full = |status: &Status| {
+        status.last.get("full").is_some_and(|r| r.trigger == "signal" && r.outcome != "failed")
+    };
+    daemon.until_status("the next one is done", full).await;
+    stage.assert_converged().await;
+    daemon.stop().await;
+}
+
 #[tokio::test]
 async fn a_connection_that_breaks_in_a_commit_costs_one_run() {
     let stage = Stage::new(On::Postgres, small(44)).await;

@@ -315,6 +315,34 @@ async fn two_never_lead_when_the_network_falls_silent() {
     two.stop().await;
 }
 
+/// The lock's own connection is well, and nothing else of the leader's.
+#[tokio::test]
+async fn a_leader_whose_questions_are_not_answered_gives_the_lead_up() {
+    let stage = Stage::new(On::Postgres, small(109)).await;
+    let proxy = Proxy::start(Upstream::Unix(postgres::socket()));
+    let one = behind(&stage, "one", &proxy).await;
+    one.first_run().await;
+    let two = stage.replica("two", &[]).await;
+    two.until_led_by("one").await;
+    stage.edit(109, 10);
+    proxy.stall_all_but_the_lead();
+    until("the other takes over", async || {
+        // What a kubelet does.
+        one.get("/readyz").await;
+        two.status().await.leader.then_some(())
+    })
+    .await;
+    assert_eq!(two.first_run().await.outcome, "applied");
+    assert_eq!(one.metric("dirsync_leader").await, 0);
+    proxy.restore();
+    one.until_led_by("two").await;
+    one.until_code("/readyz", 200).await;
+    stage.assert_told_once();
+    stage.assert_converged().await;
+    one.stop().await;
+    two.stop().await;
+}
+
 #[tokio::test]
 async fn a_leader_that_is_stopped_commits_and_then_gives_the_lead_up() {
     // With the settings that an operator gets: the standby is called, and does not poll.

@@ -37,6 +37,7 @@ mod replica;
 mod returned;
 mod schema;
 mod scope;
+mod silent;
 mod stale;
 mod standing;
 mod surge;

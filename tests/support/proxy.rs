@@ -7,7 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -28,16 +28,35 @@ enum Network {
     /// Connections stay, and no byte goes through: neither data nor an end. What was
     /// on its way arrives when the network is whole again.
     Stalled,
+    /// The same, but for connections that have said [`SPARED`].
+    StalledButLead,
     /// Connections are reset, new ones too.
     Broken,
     /// The proxy is dropped.
     Gone,
 }
 
+/// What the connection of the lead calls itself, and no other one.
+const SPARED: &[u8] = b"'nexus-dirsync leader'";
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    network: Network,
+    /// Connections with a lower number are stalled, whatever the others are.
+    hushed: usize,
+}
+
+/// One connection.
+struct Wire {
+    number: usize,
+    is_spared: AtomicBool,
+}
+
 pub struct Proxy {
     address: SocketAddr,
-    network: watch::Sender<Network>,
+    network: watch::Sender<State>,
     open: Arc<AtomicUsize>,
+    accepted: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -47,14 +66,15 @@ impl Proxy {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let (network, watched) = watch::channel(Network::Whole);
-        let open = Arc::<AtomicUsize>::default();
-        let counted = Arc::clone(&open);
+        let state = State { network: Network::Whole, hushed: 0 };
+        let (network, watched) = watch::channel(state);
+        let (open, accepted) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let counted = (Arc::clone(&open), Arc::clone(&accepted));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(serve(listener, upstream, watched, counted));
         });
-        Self { address, network, open, thread: Some(thread) }
+        Self { address, network, open, accepted, thread: Some(thread) }
     }
 
     /// Where it listens.
@@ -69,23 +89,38 @@ impl Proxy {
 
     /// Resets every connection on both sides, and new ones at once.
     pub fn cut(&self) {
-        self.network.send_replace(Network::Broken);
+        self.turn(Network::Broken);
     }
 
     /// Lets nothing through any more, and tells neither side.
     pub fn stall(&self) {
-        self.network.send_replace(Network::Stalled);
+        self.turn(Network::Stalled);
+    }
+
+    /// The same for all but the connection of the lead.
+    pub fn stall_all_but_the_lead(&self) {
+        self.turn(Network::StalledButLead);
+    }
+
+    /// Lets nothing through any more on the connections that there are; new ones serve.
+    pub fn hush(&self) {
+        let hushed = self.accepted.load(Ordering::SeqCst);
+        self.network.send_modify(|state| state.hushed = hushed);
     }
 
     /// Lets everything through again.
     pub fn restore(&self) {
-        self.network.send_replace(Network::Whole);
+        self.network.send_replace(State { network: Network::Whole, hushed: 0 });
+    }
+
+    fn turn(&self, network: Network) {
+        self.network.send_modify(|state| state.network = network);
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.network.send_replace(Network::Gone);
+        self.turn(Network::Gone);
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -93,46 +128,53 @@ impl Drop for Proxy {
 async fn serve(
     listener: std::net::TcpListener,
     upstream: Upstream,
-    network: watch::Receiver<Network>,
-    open: Arc<AtomicUsize>,
+    network: watch::Receiver<State>,
+    (open, accepted): (Arc<AtomicUsize>, Arc<AtomicUsize>),
 ) {
     let listener = TcpListener::from_std(listener).unwrap();
     let mut gone = network.clone();
     loop {
         let client = tokio::select! {
-            _ = gone.wait_for(|network| *network == Network::Gone) => return,
+            _ = gone.wait_for(|state| state.network == Network::Gone) => return,
             accepted = listener.accept() => accepted.unwrap().0,
         };
         let (upstream, network, open) = (upstream.clone(), network.clone(), Arc::clone(&open));
+        let number = accepted.fetch_add(1, Ordering::SeqCst);
+        let wire = Wire { number, is_spared: AtomicBool::default() };
         tokio::spawn(async move {
             open.fetch_add(1, Ordering::SeqCst);
-            carry(client, upstream, network).await;
+            carry(client, upstream, network, &wire).await;
             open.fetch_sub(1, Ordering::SeqCst);
         });
     }
 }
 
 /// One connection, from end to end.
-async fn carry(mut client: TcpStream, upstream: Upstream, network: watch::Receiver<Network>) {
+async fn carry(
+    mut client: TcpStream,
+    upstream: Upstream,
+    network: watch::Receiver<State>,
+    wire: &Wire,
+) {
     // What is not delivered when the network breaks is lost, and its sender told so.
     let _ = client.set_zero_linger();
     let mut broken = network.clone();
     let whole = async {
-        passes(&network).await;
+        passes(&network, wire).await;
         match upstream {
             Upstream::Tcp(address) => {
                 let mut server = TcpStream::connect(address).await?;
                 server.set_zero_linger()?;
-                join(client.split(), server.split(), &network).await
+                join(client.split(), server.split(), &network, wire).await
             }
             Upstream::Unix(path) => {
                 let mut server = UnixStream::connect(path).await?;
-                join(client.split(), server.split(), &network).await
+                join(client.split(), server.split(), &network, wire).await
             }
         }
     };
     tokio::select! {
-        _ = broken.wait_for(|network| matches!(network, Network::Broken | Network::Gone)) => {}
+        _ = broken.wait_for(|state| matches!(state.network, Network::Broken | Network::Gone)) => {}
         _ = whole => {}
     }
 }
@@ -140,22 +182,28 @@ async fn carry(mut client: TcpStream, upstream: Upstream, network: watch::Receiv
 async fn join(
     (from_client, to_client): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     (from_server, to_server): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
-    network: &watch::Receiver<Network>,
+    network: &watch::Receiver<State>,
+    wire: &Wire,
 ) -> io::Result<()> {
-    let there = pump(from_client, to_server, network);
-    let back = pump(from_server, to_client, network);
+    let there = pump(from_client, to_server, network, wire);
+    let back = pump(from_server, to_client, network, wire);
     tokio::try_join!(there, back).map(|_| ())
 }
 
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    network: &watch::Receiver<Network>,
+    network: &watch::Receiver<State>,
+    wire: &Wire,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let read = from.read(&mut buffer).await;
-        passes(network).await;
+        let said = &buffer[..*read.as_ref().unwrap_or(&0)];
+        if said.windows(SPARED.len()).any(|words| words == SPARED) {
+            wire.is_spared.store(true, Ordering::SeqCst);
+        }
+        passes(network, wire).await;
         match read? {
             0 => return to.shutdown().await,
             length => to.write_all(&buffer[..length]).await?,
@@ -163,7 +211,12 @@ async fn pump(
     }
 }
 
-async fn passes(network: &watch::Receiver<Network>) {
+async fn passes(network: &watch::Receiver<State>, wire: &Wire) {
+    let through = |state: &State| match state.network {
+        Network::Stalled => false,
+        Network::StalledButLead => wire.is_spared.load(Ordering::SeqCst),
+        _ => wire.number >= state.hushed,
+    };
     // An error means that the proxy is gone, and so is this connection.
-    let _ = network.clone().wait_for(|network| *network != Network::Stalled).await;
+    let _ = network.clone().wait_for(through).await;
 }
