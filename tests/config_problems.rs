@@ -360,3 +360,22 @@ fn a_reload_names_what_needs_a_restart() {
         ["database.url", "http", "log.format"]
     );
 }
+
+#[test]
+fn a_reload_names_a_url_whose_file_says_something_else() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("url");
+    let read = |url: &str| {
+        fs::write(&file, url).expect("a file");
+        load(&[("DATABASE__URL_FILE", file.to_str().expect("UTF-8"))]).expect("good")
+    };
+    let before = read("postgres://nexus:old@127.0.0.1/nexus");
+    let rotated = read("postgres://nexus:new@127.0.0.1/nexus");
+    assert_eq!(before.restart_needed(&rotated), ["database.url"]);
+    // It stays so until the restart, or until the file says again what is in use.
+    let (used, _) = before.succeeded_by(rotated.clone());
+    assert_eq!(used.restart_needed(&rotated), ["database.url"]);
+    let back = read("postgres://nexus:old@127.0.0.1/nexus\n");
+    assert!(used.restart_needed(&back).is_empty());
+    assert!(!format!("{used:?}").contains("old@"));
+}

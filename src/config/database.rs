@@ -26,13 +26,21 @@ pub struct Database {
     pub statement_timeout: Duration,
     /// For a lock that somebody else holds.
     pub lock_timeout: Duration,
+    /// The URL as it was when this was read, where it lies in a file.
+    in_file: Option<SecretString>,
 }
 
 impl Database {
     pub(super) fn read(from: &mut Reader, sources: &Sources, warnings: &mut Vec<String>) -> Self {
         let range = Duration::from_millis(1)..=Duration::from_hours(1);
+        let url = url(from, sources, warnings);
+        let in_file = match &url {
+            Secret::File(_) => url.read().ok(),
+            Secret::Value(_) => None,
+        };
         Self {
-            url: url(from, sources, warnings),
+            url,
+            in_file,
             pool_size: from.get("database.pool_size", whole(1..=64)),
             connect_timeout: from.get("database.connect_timeout", duration(range.clone())),
             statement_timeout: from.get("database.statement_timeout", duration(range.clone())),
@@ -40,11 +48,17 @@ impl Database {
         }
     }
 
-    /// Whether both name the same database, as far as that shows without reading files.
+    /// Whether both name the same database in the same way. Connections are made with the URL
+    /// of the start, so a file that says something else by now counts.
     pub(super) fn has_same_url(&self, other: &Self) -> bool {
         match (&self.url, &other.url) {
             (Secret::Value(a), Secret::Value(b)) => a.expose_secret() == b.expose_secret(),
-            (Secret::File(a), Secret::File(b)) => a == b,
+            (Secret::File(a), Secret::File(b)) => {
+                let read = |database: &Self| {
+                    database.in_file.as_ref().map(|url| url.expose_secret().to_owned())
+                };
+                a == b && read(self) == read(other)
+            }
             _ => false,
         }
     }

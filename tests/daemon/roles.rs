@@ -268,3 +268,16 @@ async fn a_schema_that_another_role_made_is_told_with_the_remedy() {
     stage.set("database.url", &cluster.url_of("nexus_dirsync", "nexus"));
     stage.ask(&["sync"]).await;
 }
+
+#[tokio::test]
+async fn a_role_may_be_limited_to_the_connections_that_the_settings_add_up_to() {
+    let cluster = Cluster::start();
+    let stage = furnished(&cluster).await;
+    stage.set_raw("database.pool_size", "1");
+    cluster.psql("nexus", "ALTER ROLE nexus_dirsync CONNECTION LIMIT 3");
+    let daemon = stage.start().await;
+    daemon.until_leading().await;
+    assert_eq!(daemon.first_run().await.outcome, "applied");
+    daemon.until_code("/readyz", 200).await;
+    daemon.stop().await;
+}
