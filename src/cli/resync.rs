@@ -1,7 +1,7 @@
 //! `resync`: asks for a run, from containers that have no shell and from elsewhere.
 //!
-//! Signals the daemon of this machine; where there is none, asks whoever leads through
-//! the database. Owns the care that no stranger is signalled: USR1 and USR2 end a
+//! Signals the daemon of this machine; where there is none, and where it leads others, asks
+//! whoever leads through the database. Owns the care that no stranger is signalled: USR1 and USR2 end a
 //! process that does not expect them.
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -27,7 +27,12 @@ pub async fn run(context: &Context, args: &ResyncArgs) -> Exit {
     };
     let mode = if args.full { Mode::Full } else { Mode::Delta };
     let signalled = match local::status(&config.http).await {
-        Ok(status) => signal(&status, mode).map_err(|error| Chain(&error).to_string()),
+        Ok(status) => {
+            if status.leader && keep(&config, mode).await {
+                return Exit::Done;
+            }
+            signal(&status, mode).map_err(|error| Chain(&error).to_string())
+        }
         Err(error) => Err(Chain(&error).to_string()),
     };
     match signalled {
@@ -53,6 +58,31 @@ fn signal(status: &Status, mode: Mode) -> Result<String, SignalError> {
     })
 }
 
+/// Leaves a request for the leader that is here, which dies with what its process alone was
+/// told. Whether that is done; an embedded database has no other daemon that could answer.
+async fn keep(config: &Config, mode: Mode) -> bool {
+    let Ok(store) = service::store(&config.database) else { return false };
+    if store.backend() == Backend::Sqlite {
+        return false;
+    }
+    match leave_request(config, &store, mode).await {
+        Ok(leader) => tell(leader.as_ref(), mode),
+        Err(error) => {
+            eprintln!("{}; asking the process", Chain(&error));
+            return false;
+        }
+    }
+    true
+}
+
+/// Who was asked.
+fn tell(leader: Option<&store::Leader>, mode: Mode) {
+    match leader {
+        Some(leader) => println!("{} was asked for a {mode} run", leader.holder),
+        None => println!("nobody leads right now; whoever does next makes a {mode} run"),
+    }
+}
+
 /// Leaves a request that the leader, or the next one, answers.
 async fn through_database(config: &Config, mode: Mode) -> Exit {
     let store = match service::store(&config.database) {
@@ -63,8 +93,7 @@ async fn through_database(config: &Config, mode: Mode) -> Exit {
         Ok(_) if store.backend() == Backend::Sqlite => {
             println!("the daemon of this database makes a {mode} run as soon as it runs");
         }
-        Ok(Some(leader)) => println!("{} was asked for a {mode} run", leader.holder),
-        Ok(None) => println!("nobody leads right now; whoever does next makes a {mode} run"),
+        Ok(leader) => tell(leader.as_ref(), mode),
         Err(error) if error.is_lasting() => return unusable(&error),
         Err(error) => return failed(&error),
     }

@@ -64,21 +64,44 @@ async fn resync_reaches_the_leader_from_anywhere() {
 
 #[tokio::test]
 async fn a_request_outlives_the_leader_that_was_about_to_answer_it() {
-    let stage = stage(122).await;
-    let (mut one, two) = pair(&stage).await;
-    stage.edit(122, 10);
-    let mut latch = Latch::close(&stage);
-    stage.ask(&["resync", "--full"]).await;
-    latch.is_reached().await;
-    one.kill();
-    latch.open();
-    let answered =
-        |status: &Status| status.last.get("full").is_some_and(|r| r.trigger == "command");
-    two.until_status("the next leader answers", answered).await;
-    assert!(stage.sql().cells(PENDING).is_empty());
-    stage.assert_told_once();
-    stage.assert_converged().await;
-    two.stop().await;
+    // From anywhere, and from the leader's own container.
+    for beside in [false, true] {
+        let stage = stage(122).await;
+        let (mut one, two) = pair(&stage).await;
+        if beside {
+            stage.set("http.listen", &one.address().to_string());
+        }
+        stage.edit(122, 10);
+        let mut latch = Latch::close(&stage);
+        stage.ask(&["resync", "--full"]).await;
+        latch.is_reached().await;
+        one.kill();
+        latch.open();
+        let answered =
+            |status: &Status| status.last.get("full").is_some_and(|r| r.trigger == "command");
+        two.until_status("the next leader answers", answered).await;
+        assert!(stage.sql().cells(PENDING).is_empty());
+        stage.assert_told_once();
+        stage.assert_converged().await;
+        two.stop().await;
+    }
+}
+
+/// A leader whose database is away is asked itself, and remembers.
+#[tokio::test]
+async fn resync_signals_a_leader_that_the_database_cannot_pass_it_on_to() {
+    let stage = stage(126).await;
+    let one = stage.replica("one", &[]).await;
+    one.first_run().await;
+    stage.set("http.listen", &one.address().to_string());
+    let elsewhere = stage.world.database.url.replace("/t", "/away");
+    let known = run_ids(&one.status().await);
+    let told = stage.tell_with(&["resync"], &[("DIRSYNC__DATABASE__URL", &elsewhere)]).await;
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.err.contains("asking the process"), "{told:?}");
+    assert!(told.out.contains("was asked for a delta run"), "{told:?}");
+    assert_eq!(one.run_unlike(&known).await.trigger, "signal");
+    one.stop().await;
 }
 
 /// The same of what the leader itself was asked for, which until then it alone knows of.
