@@ -2,7 +2,8 @@
 """Makes what follows from other files: the chart's README.md from the comments in values.yaml
 and the keys in src/config.rs, and in values.schema.json `config` from config/default.toml and
 src/config, `required` from the keys of values.yaml, the findings that may page from
-tests/golden/metrics.txt, and the definitions of types that are not ours from foreign.py.
+tests/golden/metrics.txt, and the definitions of labels, annotations and types that are not
+ours from foreign.py.
 
     generate.py            writes both
     generate.py --check    says what is stale, and fails
@@ -68,10 +69,10 @@ def require(schema: dict, values: dict):
 
 
 def define(schema: dict):
-    """Replaces the definitions of the daemon's forms, and of types that are not ours by those
-    that are named now."""
+    """Replaces the definitions of the daemon's forms, of labels and annotations, and of types
+    that are not ours by those that are named now."""
     ours = {name: inner for name, inner in schema["definitions"].items() if not foreign.is_foreign(name)}
-    schema["definitions"] = ours | forms.DEFINITIONS
+    schema["definitions"] = ours | forms.DEFINITIONS | foreign.MAPS
     schema["definitions"] |= foreign.definitions(schema)
 
 

@@ -2,6 +2,7 @@
 key, and nothing else is."""
 
 import json
+import re
 import unittest
 
 import kubernetes_validate
@@ -64,6 +65,98 @@ WRONG = [
     ("serviceMonitor.metricRelabelings", [{"sourceLabels": "a"}], "sourceLabels"),
     ("podMonitor.relabelings", [{"action": "remove"}], "action"),
     ("podMonitor.metricRelabelings", [{"modulus": "8"}], "modulus"),
+]
+# What the API server refuses by itself, beside the nearest that it takes: the path, both, and
+# what both Helms must name.
+LONG = f"{'a' * 63}.{'a' * 63}.{'a' * 63}.{'a' * 61}"
+MAPS = [
+    *("nodeSelector", "commonLabels", "podLabels", "service.labels", "commonAnnotations", "podAnnotations", "deploymentAnnotations"),
+    *("migrations.podLabels", "migrations.podAnnotations", "serviceAccount.annotations", "serviceMonitor.labels", "dashboard.annotations"),
+]
+EDGES = [
+    *((path, {wrong: "a"}, {right: "a"}, wrong) for path in MAPS for wrong, right in [("a/b/c", "a.b/c"), ("bad key!", "bad-key_1.x")]),
+    *(
+        ("podLabels", {wrong: "a"}, {right: "a"}, wrong)
+        for wrong, right in [
+            ("/a", "a"),
+            ("a/", "a/a"),
+            ("A.b/c", "a.b/C"),
+            ("a..b/c", "a-b.c/d"),
+            ("a_b/c", "app.kubernetes.io/a_b"),
+            ("-a", "a-b"),
+            ("a" * 64, "a" * 63),
+            (f"{LONG}a/b", f"{LONG}/{'b' * 63}"),
+        ]
+    ),
+    ("podLabels", {"a": "b" * 64}, {"a": "b" * 63}, "a"),
+    ("podLabels", {"a": "b-"}, {"a": "", "b": "B_c.d-e"}, "a"),
+    ("podAnnotations", {"Exa_mple.com/a": "b"}, {"Example.com/A": "any text, {} and\nall " * 9}, "Exa_mple.com/a"),
+    ("extraEnv", [{"name": "A=B"}], [{"name": "a.b-c_D1"}], "name"),
+    ("extraEnv", [{"name": ""}], [{"name": "_"}], "name"),
+    ("extraEnv", [{"name": "A\nB"}], [{"name": ".a"}], "name"),
+    ("extraEnvFrom", [{"prefix": "A=", "secretRef": {"name": "a"}}], [{"prefix": "A_", "secretRef": {"name": "a"}}, {"prefix": ""}], "prefix"),
+    *(
+        ("extraVolumes", [{"name": wrong, "emptyDir": {}}], [{"name": right, "emptyDir": {}}], "name")
+        for wrong, right in [("Bad_Name", "good-name"), ("a.b", "1a"), ("a-", "a-1"), ("", "a"), ("a" * 64, "a" * 63)]
+    ),
+    *(
+        (path, [{**BOX, "name": wrong}], [{**BOX, "name": right}], "name")
+        for path in ("extraContainers", "extraInitContainers")
+        for wrong, right in [("Bad_Name", "good-name"), ("a.b", "1a"), ("a" * 64, "a" * 63)]
+    ),
+    *(
+        ("extraContainers", [{**BOX, "ports": [{"containerPort": 1, key: wrong}]}], [{**BOX, "ports": [{"containerPort": 1, key: right}]}], key)
+        for key, wrong, right in [
+            *[("containerPort", 0, 1), ("containerPort", 99999, 65535), ("hostPort", -1, 0), ("hostPort", 65536, 65535)],
+            *[("name", "1-2", "1-a2"), ("name", "a--b", "a-b"), ("name", "Http", "http"), ("name", "a" * 16, "a" * 15)],
+        ]
+    ),
+    *(
+        ("livenessProbe.httpGet.port", wrong, right, "port")
+        for wrong, right in [(0, 1), (65536, 65535), ("8080", "http-8080"), ("", "h"), ("a_b", "a-b-c"), ("-a", "8080-a")]
+    ),
+    ("livenessProbe", {"tcpSocket": {"port": -1}}, {"tcpSocket": {"port": "http"}}, "port"),
+    ("livenessProbe", {"grpc": {"port": 65536}}, {"grpc": {"port": 65535}}, "port"),
+    *(
+        (f"{probe}.{key}", -1, right, key)
+        for probe in ("livenessProbe", "readinessProbe", "startupProbe")
+        for key in ("timeoutSeconds", "periodSeconds", "initialDelaySeconds", "failureThreshold", "successThreshold")
+        # Zero means the default.
+        for right in (0, 1)
+    ),
+    ("livenessProbe.terminationGracePeriodSeconds", 0, 1, "terminationGracePeriodSeconds"),
+    ("extraContainers", [{**BOX, "readinessProbe": {"timeoutSeconds": -1}}], [{**BOX, "readinessProbe": {"timeoutSeconds": 9}}], "timeoutSeconds"),
+    *((f"podSecurityContext.{key}", -1, 1, key) for key in ("runAsUser", "runAsGroup", "fsGroup")),
+    ("podSecurityContext.runAsUser", 2147483648, 2147483647, "runAsUser"),
+    ("podSecurityContext.supplementalGroups", [-1], [0], "supplementalGroups"),
+    ("securityContext.runAsUser", -1, 1000, "runAsUser"),
+    *(
+        ("resources.limits.memory", wrong, right, "memory")
+        for wrong, right in [("-1Gi", "1.5Gi"), (-1, 1e9), ("1 Gi", " 1Gi "), ("1GB", "1G"), ("many", "1000000k"), ("1.2.3Gi", "+512Mi"), ("1e3Mi", "1e9")]
+    ),
+    ("resources.limits.cpu", "2 cores", "2500m", "cpu"),
+    ("extraVolumes", [{"name": "a", "emptyDir": {"sizeLimit": "-1Mi"}}], [{"name": "a", "emptyDir": {"sizeLimit": "500Mi"}}], "sizeLimit"),
+    ("extraVolumes", [{"name": "a", "secret": {"secretName": "a", "defaultMode": 512}}], [{"name": "a", "secret": {"secretName": "a", "defaultMode": 0o777}}], "defaultMode"),
+    ("tolerations", [{"key": "a/b/c", "operator": "Exists"}], [{"key": "a.b/c", "operator": "Exists"}, {"key": "", "operator": "Exists"}], "key"),
+    *(
+        ("topologySpreadConstraints", [spread | {key: wrong}], [spread | {key: right}], key)
+        for spread in [{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule"}]
+        for key, wrong, right in [("maxSkew", 0, 1), ("minDomains", 0, 1), ("topologyKey", "a/b/c", "topology.kubernetes.io/zone")]
+    ),
+    *(
+        (ANTI, [{"weight": wrong, "podAffinityTerm": {"topologyKey": "a"}}], [{"weight": right, "podAffinityTerm": {"topologyKey": "a"}}], "weight")
+        for wrong, right in [(0, 1), (101, 100)]
+    ),
+    (ANTI, [{"weight": 1, "podAffinityTerm": {"topologyKey": ""}}], [{"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname"}}], "topologyKey"),
+    ("networkPolicy.scrapeFrom", [{"podSelector": {"matchLabels": {"a/b/c": "d"}}}], [{"podSelector": {"matchLabels": {"a.b/c": "d"}}}], "a/b/c"),
+    ("networkPolicy.dnsTo", [{"podSelector": {"matchLabels": {"a": "b c"}}}], [{"podSelector": {"matchLabels": {"a": ""}}}], "matchLabels"),
+    (
+        "networkPolicy.databaseTo",
+        [{"podSelector": {"matchExpressions": [{"key": "a b", "operator": "Exists"}]}}],
+        [{"podSelector": {"matchExpressions": [{"key": "a/b", "operator": "Exists"}]}}],
+        "key",
+    ),
+    ("networkPolicy.extraEgress", [{"ports": [{"port": 65536}]}], [{"ports": [{"port": 65535}, {"port": "https"}, {"port": None}]}], "port"),
 ]
 # What must go on being taken, over the minimal values.
 RIGHT = {
@@ -130,13 +223,25 @@ class Slips(unittest.TestCase):
                 for told in refusals(merge(MINIMAL, at(path, value))):
                     self.assertRegex(told, rf"\b{key}\b")
 
+    def take(self, over: dict):
+        helm_3(merge(MINIMAL, over))
+        for one in helm_4(merge(MINIMAL, over)):
+            if not is_custom(one):
+                kubernetes_validate.validate(one, foreign.NEWEST, strict=True)
+
     def test_whatever_is_right_is_taken(self):
         for what, over in RIGHT.items():
             with self.subTest(what):
-                helm_3(merge(MINIMAL, over))
-                for one in helm_4(merge(MINIMAL, over)):
-                    if not is_custom(one):
-                        kubernetes_validate.validate(one, foreign.NEWEST, strict=True)
+                self.take(over)
+
+    def test_what_the_api_server_refuses_is_refused_and_its_neighbour_taken(self):
+        for path, wrong, right, key in EDGES:
+            with self.subTest(path, value=wrong):
+                for told in refusals(merge(MINIMAL, at(path, wrong))):
+                    self.assertIn("don't meet the specifications of the schema", told)
+                    self.assertRegex(told, rf"(?<!\w){re.escape(key)}(?!\w)")
+            with self.subTest(path, value=right):
+                self.take(at(path, right))
 
     def test_null_takes_away_what_the_chart_sets(self):
         pod = pods(helm_4(merge(MINIMAL, RIGHT["no user of the chart's, as on OpenShift"])))["daemon"]
@@ -170,6 +275,11 @@ class Definitions(unittest.TestCase):
                 with self.subTest(name, version=version):
                     self.assertLessEqual(older.get("properties", {}).keys(), newest[name].get("properties", {}).keys())
                     self.assertLessEqual(set(newest[name].get("required", [])), set(older.get("required", [])))
+
+    def test_nothing_is_bounded_that_is_not_there(self):
+        for name, keys in foreign.BOUNDS.items():
+            self.assertIn(name, SCHEMA["definitions"])
+            self.assertLessEqual(keys.keys() - {""}, SCHEMA["definitions"][name].get("properties", {}).keys(), name)
 
     def test_only_what_is_named_is_there(self):
         wanted = foreign.definitions(OURS)
