@@ -29,6 +29,7 @@ WRONG = [
     ("database.url", "postgres://u:p@h/d", "url"),
     ("database.existingSecret.name", "Not A Name", "name"),
     ("database.sqlite.enabled", "yes", "enabled"),
+    *(("database.sqlite.size", size, "size") for size in ("0Gi", "00Mi", "0.0Gi", ".Gi", "-1Gi", "1.5", "1.5.1Gi", "1 Gi", "1gb", "")),
     ("migrations.mode", "hook", "mode"),
     ("identity.kind", "azure_cli", "kind"),
     ("identity.tenantId", "contoso.onmicrosoft.com", "tenantId"),
@@ -67,6 +68,10 @@ WRONG = [
     ("config.http.connections_max", 0, "connections_max"),
     ("config.database.pool_size", 65, "pool_size"),
     ("dashboard.label", {}, "label"),
+]
+# What is close to that, and right.
+RIGHT = [
+    *(("database.sqlite.size", size) for size in ("1Gi", "500Mi", "1.5Gi", "0.5Ti", ".5G", "10M", "01Gi", "1.0Gi")),
 ]
 # What may be set to null; it takes the default away.
 NULLABLE = ["terminationGracePeriodSeconds", "strategy.rollingUpdate", "livenessProbe", "readinessProbe", "startupProbe"]
@@ -410,6 +415,12 @@ class Refusals(unittest.TestCase):
             with self.subTest(path, value=value):
                 for told in refusals(merge(MINIMAL, at(path, value))):
                     self.assertRegex(told, rf"\b{key}\b")
+
+    def test_what_is_close_to_that_is_taken(self):
+        for path, value in RIGHT:
+            with self.subTest(path, value=value):
+                for render in (helm_3, helm_4):
+                    render(merge(MINIMAL, at(path, value)))
 
     def test_null_takes_no_default_away(self):
         def ours(values: dict, path: str = ""):
