@@ -30,6 +30,7 @@ WRONG = [
     ("database.existingSecret.name", "Not A Name", "name"),
     ("database.sqlite.enabled", "yes", "enabled"),
     *(("database.sqlite.size", size, "size") for size in ("0Gi", "00Mi", "0.0Gi", ".Gi", "-1Gi", "1.5", "1.5.1Gi", "1 Gi", "1gb", "")),
+    *(("listen.address", address, "address") for address in ("999.1.1.1", "1.2.3", "1.2.3.4.5", "01.2.3.4", "[1::2::3]", "[12345::]", "[1:2:3]", "[:]", "::")),
     ("migrations.mode", "hook", "mode"),
     ("identity.kind", "azure_cli", "kind"),
     ("identity.tenantId", "contoso.onmicrosoft.com", "tenantId"),
@@ -72,6 +73,7 @@ WRONG = [
 # What is close to that, and right.
 RIGHT = [
     *(("database.sqlite.size", size) for size in ("1Gi", "500Mi", "1.5Gi", "0.5Ti", ".5G", "10M", "01Gi", "1.0Gi")),
+    *(("listen.address", address) for address in ("0.0.0.0", "255.249.199.99", "[::]", "[2001:db8::1]", "[1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7::]", "[::2:3:4:5:6:7:8]", "[FE80::A:0]")),
 ]
 # What may be set to null; it takes the default away.
 NULLABLE = ["terminationGracePeriodSeconds", "strategy.rollingUpdate", "livenessProbe", "readinessProbe", "startupProbe"]
