@@ -199,6 +199,36 @@ TOGETHER += [
     ),
     (at("migrations.resources.requests.memory", "1e9"), ["migrations.resources.requests.memory", "1e9", "128Mi"]),
 ]
+ROOT_USER, CALM = {"runAsUser": 0}, {"allowPrivilegeEscalation": False}
+TOGETHER += [
+    (at("securityContext.privileged", True), ["securityContext.privileged is true", "leave privileged out", "set allowPrivilegeEscalation to true"]),
+    (at("securityContext.capabilities.add", ["CAP_SYS_ADMIN"]), ["securityContext.capabilities.add has CAP_SYS_ADMIN", "take it out", "to true"]),
+    (
+        {"extraContainers": [{**BESIDE, "securityContext": {**CALM, "privileged": True}}]},
+        ["extraContainers a: securityContext.privileged is true", "leave privileged out"],
+    ),
+    (
+        {"extraInitContainers": [{**BESIDE, "securityContext": {**CALM, "capabilities": {"add": ["KILL", "CAP_SYS_ADMIN"]}}}]},
+        ["extraInitContainers a: securityContext.capabilities.add has CAP_SYS_ADMIN", "take it out"],
+    ),
+    (
+        {"podSecurityContext": ROOT_USER},
+        ["podSecurityContext.runAsUser is 0", " securityContext.runAsNonRoot is true", "the daemon", "another user", "to false"],
+    ),
+    ({"securityContext": ROOT_USER}, ["\nsecurityContext.runAsUser is 0", " securityContext.runAsNonRoot is true"]),
+    (
+        {"securityContext": {**ROOT_USER, "runAsNonRoot": None}},
+        ["\nsecurityContext.runAsUser is 0", "podSecurityContext.runAsNonRoot is true"],
+    ),
+    (
+        {"podSecurityContext": ROOT_USER, "securityContext": {"runAsUser": 1}, "extraContainers": [{**BESIDE, "securityContext": None}]},
+        ["podSecurityContext.runAsUser is 0", "podSecurityContext.runAsNonRoot is true", "start extraContainers a:"],
+    ),
+    (
+        {"extraInitContainers": [{**BESIDE, "securityContext": {**ROOT_USER, "runAsNonRoot": None}}]},
+        ["extraInitContainers a: securityContext.runAsUser is 0", "podSecurityContext.runAsNonRoot is true", "start extraInitContainers a:"],
+    ),
+]
 PEERS = [f"networkPolicy.{key}" for key in ("scrapeFrom", "dnsTo", "databaseTo", "httpsTo")]
 BLOCK = {"cidr": "192.0.2.0/24"}
 TOGETHER += [(at(path, [{"podSelector": {}}, {}]), [path, "empty", "namespaceSelector: {}"]) for path in PEERS]
@@ -286,6 +316,18 @@ RECONCILED = [
     {"database": {"ca": {"secret": "a"}}, "extraVolumeMounts": [{"name": "database-ca", "mountPath": "/a"}]},
     {"extraVolumes": [{**VOLUME, "secret": None}, {"name": "b"}], "extraVolumeMounts": [MOUNT], "extraContainers": [{**BESIDE, "volumeMounts": [MOUNT]}]},
     {"extraContainers": [{**BESIDE, "volumeMounts": [{"name": "config", "mountPath": "/a"}]}]},
+    {"securityContext": {"privileged": True, "allowPrivilegeEscalation": True}},
+    {"securityContext": {"privileged": True, "allowPrivilegeEscalation": None, "capabilities": None}},
+    {"securityContext": {"privileged": False, "capabilities": {"add": ["NET_BIND_SERVICE"]}}},
+    {"securityContext": {"allowPrivilegeEscalation": True, "capabilities": {"add": ["CAP_SYS_ADMIN"]}}},
+    # Of this spelling the API server says nothing.
+    {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}},
+    {"extraContainers": [{**BESIDE, "securityContext": {"privileged": True}}, {"name": "b", "image": "b", "securityContext": CALM}]},
+    {"podSecurityContext": ROOT_USER, "securityContext": {"runAsNonRoot": False}},
+    {"podSecurityContext": {**ROOT_USER, "runAsNonRoot": False}, "securityContext": {"runAsNonRoot": None}},
+    {"podSecurityContext": ROOT_USER, "securityContext": {"runAsUser": 1000}},
+    {"podSecurityContext": {"runAsUser": None}},
+    {"extraContainers": [{**BESIDE, "securityContext": {**ROOT_USER, "runAsNonRoot": False}}, {"name": "b", "image": "b"}]},
     {"strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 0}}},
     {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "1%"}}},
     {"resources": {"requests": {"cpu": "1500m", "memory": "1e9"}, "limits": {"cpu": 1.5, "memory": "1G", "example.com/gpu": 1}}},

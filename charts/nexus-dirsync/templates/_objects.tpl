@@ -1,10 +1,11 @@
-{{/* What the API server would refuse, and no schema says: each with its remedy. */}}
+{{/* What the API server or the node would refuse, and no schema says: each with its remedy. */}}
 
 {{- define "nexus-dirsync.objectChecks" -}}
 {{- include "nexus-dirsync.probeChecks" . -}}
 {{- include "nexus-dirsync.volumeChecks" . -}}
 {{- include "nexus-dirsync.mountChecks" . -}}
 {{- include "nexus-dirsync.containerChecks" . -}}
+{{- include "nexus-dirsync.securityChecks" . -}}
 {{- include "nexus-dirsync.strategyChecks" . -}}
 {{- include "nexus-dirsync.resourceChecks" (list "resources" .Values.resources) -}}
 {{- include "nexus-dirsync.resourceChecks" (list "migrations.resources" .Values.migrations.resources) -}}
@@ -119,6 +120,38 @@
 {{- end -}}
 {{- $given := concat .Values.extraInitContainers .Values.extraContainers -}}
 {{- include "nexus-dirsync.onceChecks" (list "extraInitContainers and extraContainers" "name" $given $ours) -}}
+{{- end -}}
+
+{{/* No container may both gain no rights and have them all, which the API server refuses, or both
+     be root and not, which the node does: the pod would wait for ever. What a container leaves
+     out its pod decides. */}}
+{{- define "nexus-dirsync.securityChecks" -}}
+{{- $pod := list "podSecurityContext" .Values.podSecurityContext -}}
+{{- $all := list (list "securityContext" .Values.securityContext) -}}
+{{- range $key := list "extraInitContainers" "extraContainers" -}}
+{{- range get $.Values $key -}}
+{{- $all = append $all (list (printf "%s %s: securityContext" $key .name) (.securityContext | default dict)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $all -}}
+{{- $where := first . -}}
+{{- $own := last . -}}
+{{- if eq ($own.allowPrivilegeEscalation | toString) "false" -}}
+{{- if $own.privileged -}}
+{{- fail (printf "\n\n%s.privileged is true, but allowPrivilegeEscalation there is false: leave privileged out, or set allowPrivilegeEscalation to true.\n" $where) -}}
+{{- end -}}
+{{- if has "CAP_SYS_ADMIN" (($own.capabilities | default dict).add | default list) -}}
+{{- fail (printf "\n\n%s.capabilities.add has CAP_SYS_ADMIN, but allowPrivilegeEscalation there is false: take it out, or set allowPrivilegeEscalation to true.\n" $where) -}}
+{{- end -}}
+{{- end -}}
+{{- $user := ternary $pod . (kindIs "invalid" $own.runAsUser) -}}
+{{- $nonRoot := ternary $pod . (kindIs "invalid" $own.runAsNonRoot) -}}
+{{- $id := (last $user).runAsUser -}}
+{{- if and (not (kindIs "invalid" $id)) (eq ($id | int64) 0) (last $nonRoot).runAsNonRoot -}}
+{{- $container := trimSuffix ": securityContext" $where | replace "securityContext" "the daemon" -}}
+{{- fail (printf "\n\n%s.runAsUser is 0, which is root, but %s.runAsNonRoot is true, so that no node would start %s: take another user, or set that runAsNonRoot to false.\n" (first $user) (first $nonRoot) $container) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "nexus-dirsync.strategyChecks" -}}
