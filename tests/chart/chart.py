@@ -86,13 +86,13 @@ def notes(values: dict) -> str:
     return next(text for name, text in _files(values, RELEASE).items() if name.endswith("NOTES.txt"))
 
 
-def helm_3(values: dict, release: str = RELEASE, command: str = "template") -> list[dict]:
-    """What Helm 3 renders; `command` may be `lint`, which renders nothing."""
+def helm_3(values: dict, release: str = RELEASE, command: str = "template", kubernetes: str = "1.32.0") -> list[dict]:
+    """What Helm 3 renders for a version of Kubernetes; `command` may be `lint`, which renders nothing."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         json.dump(values, file)
         file.flush()
         arguments = {
-            "template": ["template", release, CHART, "--kube-version", "1.32.0"],
+            "template": ["template", release, CHART, "--kube-version", kubernetes],
             "lint": ["lint", "--strict", CHART],
         }[command]
         done = subprocess.run([HELM_3, *arguments, "-n", NAMESPACE, "-f", file.name], capture_output=True, text=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 import generate
-from chart import CASES, CHART, ROOT, at, daemon, helm_3, helm_4, merge, one, refusals
+from chart import CASES, CHART, ROOT, Refused, at, daemon, helm_3, helm_4, merge, one, refusals
 
 MINIMAL = CASES["minimal"]
 TENANT = MINIMAL["identity"]["tenantId"]
@@ -451,6 +451,9 @@ UNAMBIGUOUS = [
     [{"name": "A", "valueFrom": {**POD, "secretKeyRef": None}}],
     [{"name": "DIRSYNC__LOG__LEVEL", "value": "info"}, {"name": "DIRSYNC__LOG__FORMAT", "value": "text"}],
 ]
+# Names of variables that Kubernetes takes since 1.30 only, and those that it always took.
+LATER = ["A B", "1A", "..", "..a", ".", "a/b", "a(b)"]
+ALWAYS = ["A", "a.b-c", "_1", ".a", "-a", "A1"]
 
 
 class Refusals(unittest.TestCase):
@@ -543,6 +546,18 @@ class Refusals(unittest.TestCase):
             with self.subTest(variables):
                 for render in (helm_3, helm_4):
                     render(merge(MINIMAL, {"extraEnv": variables}))
+
+    def test_a_name_that_the_clusters_kubernetes_does_not_take_is_refused(self):
+        for name in LATER + ALWAYS:
+            values = merge(MINIMAL, {"extraEnv": [{"name": name, "value": "a"}]})
+            with self.subTest(name):
+                for version in ("1.30.0", "1.37.0") if name in LATER else ("1.25.0", "1.29.9-gke.1", "1.37.0"):
+                    helm_3(values, kubernetes=version)
+                for version in ("1.25.0", "1.29.9-gke.1") if name in LATER else ():
+                    with self.assertRaises(Refused) as refused:
+                        helm_3(values, kubernetes=version)
+                    for part in (f'extraEnv gives "{name}"', f"Kubernetes v{version}", "use letters, digits"):
+                        self.assertIn(part, str(refused.exception))
 
     def test_what_is_no_secret_or_comes_from_one_is_taken(self):
         for variable in NO_SECRETS:

@@ -184,7 +184,12 @@
      a key of `config` has the same meaning. */}}
 {{- define "nexus-dirsync.variableChecks" -}}
 {{- $seen := list -}}
+{{- /* Later ones take any name that is printable. */ -}}
+{{- $strict := semverCompare "<1.30-0" .Capabilities.KubeVersion.Version -}}
 {{- range .Values.extraEnv -}}
+{{- if and $strict (or (regexMatch "^([0-9]|\\.\\.|\\.$)" .name) (regexMatch "[^A-Za-z0-9_.-]" .name)) -}}
+{{- fail (printf "\n\nextraEnv gives %q, which Kubernetes %s takes for no name: use letters, digits, _, - and ., and begin it with a letter or _.\n" .name $.Capabilities.KubeVersion.Version) -}}
+{{- end -}}
 {{- $own := hasPrefix "DIRSYNC__" .name -}}
 {{- $name := ternary (upper .name) .name $own -}}
 {{- if has $name $seen -}}
