@@ -197,10 +197,14 @@ impl<'c> Consent<'c> {
         Self { refused, ..self }
     }
 
+    fn refuses(self, item: &Item) -> bool {
+        self.refused.contains(item)
+    }
+
     fn grants(self, item: &Item) -> bool {
         let granted =
             item.is_gift() || (self.removals && !item.is_decision()) || self.items.contains(item);
-        granted && !self.refused.contains(item)
+        granted && !self.refuses(item)
     }
 }
 
@@ -331,6 +335,11 @@ impl Draft<'_> {
     /// name or trust, not by a membership that the directory tells.
     fn lasts(&self, user: ObjectId) -> bool {
         !self.plan.withheld.contains(&Item::User(user))
+    }
+
+    /// Whether `item` waits for an answer: neither planned nor refused.
+    fn waits(&self, item: &Item) -> bool {
+        self.plan.withheld.contains(item) && !self.consent.refuses(item)
     }
 
     fn raise(&mut self, kind: FindingKind, subject: &impl ToString, message: impl Into<String>) {

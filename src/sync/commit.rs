@@ -131,7 +131,7 @@ impl Committing<'_> {
             return Ok(Decided { whole, plan: None, passing: 0, verdict });
         }
         loop {
-            let refused = verdict.refused();
+            let refused: BTreeSet<Item> = verdict.refused().union(&rejected).cloned().collect();
             let consent =
                 |refused| plan(world, &policy, Consent::only(&verdict.allowed).refusing(refused));
             let part = consent(&refused);

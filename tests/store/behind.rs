@@ -209,3 +209,31 @@ async fn memberships_wait_with_a_deletion_that_is_held() {
         world.assert_rests().await;
     }
 }
+
+/// Who stays by a refusal stays in that group, and not in whatever else they leave.
+#[tokio::test]
+async fn a_deletion_that_was_refused_keeps_nobody_in_other_groups() {
+    const TENANT: Groups<'_> =
+        &[("inner", &["ada", "bob"]), ("middle", &["ada", "cem"]), ("around", &["middle", "dora"])];
+    for (on, (what, delete, _)) in BOTH.into_iter().flat_map(|on| [(on, PEOPLE), (on, GROUP)]) {
+        let mut world = World::new(on, company(TENANT)).await;
+        world.run(Full).await;
+        world.link("app", id("inner"));
+        world.link("vault", id("around"));
+        world.settings.limits.users.run.max = 1;
+        world.settings.limits.groups.run.max = 0;
+        world.follow(delete).await;
+        let hash = world.pending().await.remove(0).hash;
+        world.answer(&hash, Decision::Reject("they stay".into())).await;
+        world.settings.limits = unlimited();
+        world.run(Delta).await;
+        world.edit(|tenant| tenant.remove_member(id("around"), id("middle")));
+        for mode in [Delta, Full] {
+            world.run(mode).await;
+            assert_eq!(world.pending().await.len(), 0, "{on:?}, {what}, {mode:?}");
+            assert_eq!(world.who("vault"), ["dora"], "{on:?}, {what}, {mode:?}");
+            assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}, {what}, {mode:?}");
+        }
+        world.assert_audit_whole().await;
+    }
+}

@@ -64,7 +64,7 @@ fn may_leave(
     (groups, users): (&Groups, &Users<'_>),
 ) -> bool {
     let purged = users.is_purged(user) || groups.is_purged(group);
-    if ends_by_deletion(draft, (group, user), unpurged, groups) {
+    if ends_by_deletion(draft, (group, user), unpurged) {
         return purged;
     }
     let ends = !purged || !unpurged.contains(&group);
@@ -75,23 +75,22 @@ fn may_leave(
 /// Whether a membership may have ended because somebody, or a group in between, was deleted.
 /// Azure ends the memberships of what it has deleted when it deletes it for good, 30 days
 /// later (1.8 of the facts). Those of a person give nothing by then, and end with the row.
-/// Where the deletion is withheld they give everything: the time that a hold takes is
+/// Where the deletion waits for an answer they give everything: the time that takes is
 /// nobody's word.
 fn ends_by_deletion(
     draft: &Draft<'_>,
     (group, user): (ObjectId, ObjectId),
     all: &BTreeSet<ObjectId>,
-    groups: &Groups,
 ) -> bool {
     let person = match draft.world.users.get(&user).map(|seen| seen.presence) {
         Some(Presence::Gone(Tombstone::Hard, _)) => true,
-        Some(Presence::Gone(Tombstone::Soft, _)) => !draft.lasts(user),
+        Some(Presence::Gone(Tombstone::Soft, _)) => draft.waits(&Item::User(user)),
         _ => false,
     };
     // Nobody says through which group somebody was in this one.
     let nested = || {
         evidence(draft, group, user) == Evidence::Derived
-            && all.iter().any(|other| groups.is_ending(*other))
+            && all.iter().any(|other| draft.waits(&Item::Group(*other)))
     };
     person || nested()
 }
