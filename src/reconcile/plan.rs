@@ -171,6 +171,7 @@ pub struct Consent<'c> {
     removals: bool,
     items: &'c BTreeSet<Item>,
     refused: &'c BTreeSet<Item>,
+    deferred: &'c BTreeSet<Item>,
 }
 
 static NO_ITEMS: BTreeSet<Item> = BTreeSet::new();
@@ -183,18 +184,24 @@ impl<'c> Consent<'c> {
 
     /// To every removal and gift, and to `decisions`.
     pub const fn removals_and(decisions: &'c BTreeSet<Item>) -> Self {
-        Self { removals: true, items: decisions, refused: &NO_ITEMS }
+        Self { removals: true, items: decisions, refused: &NO_ITEMS, deferred: &NO_ITEMS }
     }
 
     /// To these removals and decisions, and to every gift.
     pub const fn only(items: &'c BTreeSet<Item>) -> Self {
-        Self { removals: false, items, refused: &NO_ITEMS }
+        Self { removals: false, items, refused: &NO_ITEMS, deferred: &NO_ITEMS }
     }
 
     /// But not to these.
     #[must_use]
     pub const fn refusing(self, refused: &'c BTreeSet<Item>) -> Self {
         Self { refused, ..self }
+    }
+
+    /// And to these not yet.
+    #[must_use]
+    pub const fn deferring(self, deferred: &'c BTreeSet<Item>) -> Self {
+        Self { deferred, ..self }
     }
 
     fn refuses(self, item: &Item) -> bool {
@@ -204,7 +211,7 @@ impl<'c> Consent<'c> {
     fn grants(self, item: &Item) -> bool {
         let granted =
             item.is_gift() || (self.removals && !item.is_decision()) || self.items.contains(item);
-        granted && !self.refuses(item)
+        granted && !self.refuses(item) && !self.deferred.contains(item)
     }
 }
 

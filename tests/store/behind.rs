@@ -193,15 +193,18 @@ async fn memberships_wait_with_a_deletion_that_is_held() {
             world.answer(&hash, Decision::Reject("they stay".into())).await;
         }
 
-        world.edit(purge);
+        // What does not happen is not counted, and keeps nobody else in.
+        world.settings.limits.memberships.run.max = 1;
+        world.edit(|tenant| {
+            assert!(purge(tenant) && tenant.remove_member(id("around"), id("cem")));
+        });
         for mode in [Delta, Full, Delta] {
             world.run(mode).await;
             assert_eq!(world.who("app"), ["ada", "bob"], "{at}, {mode:?}");
-            assert_eq!(world.who("vault"), ["ada", "bob", "cem"], "{at}, {mode:?}");
+            assert_eq!(world.who("vault"), ["ada", "bob"], "{at}, {mode:?}");
         }
-        assert_eq!(world.database.count("dirsync_removals"), 0, "{at}");
-        world.follow(|tenant| tenant.remove_member(id("around"), id("cem"))).await;
-        assert_eq!(world.who("vault"), ["ada", "bob"], "{at}: nobody else waits");
+        assert_eq!(world.lines("memberships", "dirsync_removals"), ["1"], "{at}");
+        world.settings.limits = unlimited();
 
         world.run_agreed(Delta).await;
         assert_eq!(world.who("vault"), [""; 0], "{at}");
@@ -235,5 +238,30 @@ async fn a_deletion_that_was_refused_keeps_nobody_in_other_groups() {
             assert_eq!(world.who("app"), ["ada", "bob"], "{on:?}, {what}, {mode:?}");
         }
         world.assert_audit_whole().await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_counts_for_nothing() {
+    const TENANT: Groups<'_> = &[("inner", &["ada", "bob"]), ("around", &["inner", "cem"])];
+    for on in BOTH {
+        let (_, delete, _) = PEOPLE;
+        let mut world = World::new(on, company(TENANT)).await;
+        world.run(Full).await;
+        world.link("vault", id("around"));
+        world.settings.limits.users.run.max = 1;
+        world.follow(delete).await;
+        world.settings.limits.memberships.run.max = 1;
+        world.edit(|tenant| {
+            assert!(tenant.remove_member(id("around"), id("inner")));
+            assert!(tenant.remove_member(id("around"), id("cem")));
+        });
+        for mode in [Delta, Full] {
+            world.run(mode).await;
+            assert_eq!(world.who("vault"), ["ada", "bob"], "{on:?}, {mode:?}");
+        }
+        world.run_agreed(Delta).await;
+        world.assert_equals_tenant().await;
+        world.assert_rests().await;
     }
 }

@@ -110,8 +110,16 @@ impl Demand {
         for costs in [&mut demand.costs, &mut now] {
             costs.extend(gains.iter().map(|(item, gain)| (item.clone(), gain.clone())));
         }
+        let waits = |item: &Item| {
+            let met = apart.taken.contains(item) || apart.withheld.contains(item);
+            !met && !item.is_gift() && !item.is_decision()
+        };
         for item in plan.taken.union(&plan.withheld) {
-            demand.sort(item, (held.get(item), now.get(item)), limits, world);
+            match held.get(item) {
+                // It does not come to pass in this run, whatever the limits say.
+                None if waits(item) => drop(demand.forced.insert(item.clone(), Trip::Behind)),
+                known => demand.sort(item, (known, now.get(item)), limits, world),
+            }
         }
         let met = |item: &Item| plan.taken.contains(item) || plan.withheld.contains(item);
         for (item, known) in held.iter().filter(|(item, _)| !met(item)) {

@@ -35,10 +35,10 @@ pub(super) fn plan_whole(
         decisions.retain(|item| !outgrown.contains(item));
         whole = consent(&decisions);
     }
-    let mut stays = guard::waiting(held);
-    let apart = (!stays.is_empty()).then(|| {
-        stays.extend(rejected.iter().cloned());
-        plan(world, policy, Consent::removals_and(&decisions).refusing(&stays))
+    let waiting = guard::waiting(held);
+    let apart = (!waiting.is_empty()).then(|| {
+        let consent = Consent::removals_and(&decisions).refusing(rejected);
+        plan(world, policy, consent.deferring(&waiting))
     });
     Whole { plan: whole, apart, gains }
 }
