@@ -78,6 +78,8 @@ struct Truth {
     groups: BTreeMap<Uuid, &'static str>,
     /// Groups in scope.
     scope: BTreeSet<Uuid>,
+    /// Newcomers without a row, because others have every address of theirs.
+    crowded: BTreeSet<Uuid>,
 }
 
 impl Truth {
@@ -105,6 +107,13 @@ impl Truth {
                 tenant.effective_users(*group).into_iter().filter(|id| tenant.is_live(*id)),
             );
         }
+        let crowded: BTreeSet<Uuid> = wanted
+            .iter()
+            .filter(|id| !decided.users.contains_key(&ObjectId::new(**id)))
+            .filter(|id| is_crowded(tenant, **id))
+            .copied()
+            .collect();
+        wanted.retain(|id| !crowded.contains(id));
         let user = |id: &Uuid| match tenant.user(*id) {
             Some(user) if !user.is_deleted() => {
                 if user.account_enabled == Some(true) {
@@ -122,6 +131,7 @@ impl Truth {
             users: wanted.iter().map(|id| (*id, user(id))).collect(),
             groups: groups.iter().map(|id| (*id, group(id))).collect(),
             scope,
+            crowded,
             now,
         }
     }
@@ -159,7 +169,8 @@ impl Truth {
             .iter()
             .flat_map(|(product, group)| {
                 let people = self.now.reached(*group);
-                people.into_iter().map(|user| (product.clone(), user, Some(*group)))
+                let people = people.into_iter().filter(|user| !self.crowded.contains(user));
+                people.map(|user| (product.clone(), user, Some(*group)))
             })
             .collect();
         let over_groups: BTreeSet<Path> =
@@ -169,6 +180,19 @@ impl Truth {
             told.push(format!("path {path:?}: only in the {only}"));
         }
     }
+}
+
+/// Whether somebody else wishes first for each address that this user may have.
+fn is_crowded(tenant: &graph_simulator::Tenant, id: Uuid) -> bool {
+    let wish = |user: &graph_simulator::User| {
+        user.mail.clone().unwrap_or_else(|| user.user_principal_name.clone()).to_lowercase()
+    };
+    let others: BTreeSet<String> =
+        tenant.users().filter(|other| other.id() != id && !other.is_deleted()).map(wish).collect();
+    tenant.user(id).is_some_and(|user| {
+        let addresses = user.mail.iter().chain([&user.user_principal_name]);
+        addresses.into_iter().all(|address| others.contains(&address.to_lowercase()))
+    })
 }
 
 /// A group and all that is nested in it, if it is there.
