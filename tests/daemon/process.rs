@@ -25,8 +25,9 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn new(child: Child, address: &str, log: PathBuf) -> Self {
-        let http =
-            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(15)).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(15));
+        // The daemon cuts what rests: a connection that is used again may be over by then.
+        let http = http.pool_max_idle_per_host(0).build().unwrap();
         Self { child, address: address.parse().unwrap(), log, http }
     }
 
