@@ -14,16 +14,17 @@ mod overtaken;
 mod part;
 mod rehearsal;
 mod surge;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use binding::{gains_by_binding, outgrown};
-pub use demand::{AdminMoves, Demand, ProductLoss, approved_decisions, count, rejected, waiting};
+pub use demand::{AdminMoves, Demand, ProductLoss, count, rejected};
 pub use held::{
     Answer, Approval, Cost, End, Fate, Held, HeldItem, Losses, NewItem, Outlook, Release, Seen,
 };
 pub use limits::{Allowance, Limit, Limits, Trip, Unit, judge};
 pub use rehearsal::Rehearsal;
+pub use whole::Whole;
 
 use self::overtaken::leaves_nobody;
 use super::plan::{Item, Plan};
@@ -130,15 +131,11 @@ impl Demand {
         self.admins.keys().cloned().collect()
     }
 
-    /// Judges. The plans are what the demand was made of.
-    pub fn judge(
-        mut self,
-        (plan, apart): (&Plan, &Plan),
-        world: &World,
-        context: &Context<'_>,
-    ) -> Verdict {
+    /// Judges. `whole` is what the demand was made of.
+    pub fn judge(mut self, whole: &Whole, world: &World, context: &Context<'_>) -> Verdict {
+        let plan = &whole.plan;
         if context.limits.hold_gains {
-            self.hold_surges(apart, context);
+            self.hold_surges(whole.apart(), context);
         }
         self.recall_overtaken(context);
         let mut trips: Vec<Trip> = Vec::new();

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use display::lines;
 
 use super::report::{Action, FindingKind};
-use super::world::{GroupRow, Policy, ProductRole, ProductRow, State, UserRow, World};
+use super::world::{GroupRow, Policy, ProductRole, ProductRow, Purge, State, UserRow, World};
 use crate::directory::{Evidence, ObjectId};
 
 /// One row that changes: what it was, what it shall be.
@@ -347,6 +347,19 @@ impl Draft<'_> {
     /// Whether `item` waits for an answer: neither planned nor refused.
     fn waits(&self, item: &Item) -> bool {
         self.plan.withheld.contains(item) && !self.consent.refuses(item)
+    }
+
+    /// Whether a row may go for good, if it is `asked` whether it does; `gone` is what it was
+    /// of. While that is gone, only a run that asks can tell whether something is in the way.
+    fn may_purge(&mut self, gone: bool, asked: Option<Purge>, item: Item) -> Option<bool> {
+        let (Item::UserPurge(id) | Item::GroupPurge(id)) = item else { return None };
+        if !gone || asked.is_some() {
+            self.evaluate(&[FindingKind::TombstoneKept], &id);
+        }
+        let obstacle = asked.filter(|_| gone)?.obstacle();
+        let Some(message) = obstacle else { return Some(self.may(item)) };
+        self.raise(FindingKind::TombstoneKept, &id, message);
+        Some(false)
     }
 
     fn raise(&mut self, kind: FindingKind, subject: &impl ToString, message: impl Into<String>) {

@@ -2,7 +2,6 @@
 
 mod drift;
 mod findings;
-mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,13 +10,12 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use self::drift::Drift;
 use self::findings::{is_unconfirmed, note_plans, note_reading};
-use self::whole::{Whole, plan_whole};
 use super::observe::Observation;
 use super::stamp::{Rehearsing, Stamp};
 use super::{Done, Error, Mandate, Run, Settings, Sync, report};
 use crate::directory::Mode;
 use crate::reconcile::fold::{Moved, fold};
-use crate::reconcile::guard::{self, Answer, Context, Demand, Held, Rehearsal, Verdict};
+use crate::reconcile::guard::{self, Answer, Context, Demand, Held, Rehearsal, Verdict, Whole};
 use crate::reconcile::plan::{Consent, Item, Plan, plan};
 use crate::reconcile::report::{
     AccessMoves, Action, Entity, Outcome, Phase, Removals, Report, Totals,
@@ -107,10 +105,10 @@ impl Committing<'_> {
         let limits = &self.settings.limits;
         let policy = self.policy(observation, held);
         let rejected = guard::rejected(held, world);
-        let Whole { plan: mut whole, apart, gains } = plan_whole(world, &policy, held, &rejected);
-        let plans = (&whole, apart.as_ref().unwrap_or(&whole));
-        let demand = Demand::of(plans, &gains, world, held, limits);
-        if demand.is_plain() && whole.access.is_empty() {
+        let whole = Whole::plan(world, &policy, held, &rejected);
+        let demand = Demand::of(&whole, world, held, limits);
+        if demand.is_plain() && whole.plan.access.is_empty() {
+            let whole = whole.plan;
             return Ok(Decided { whole, plan: None, passing: 0, verdict: Verdict::default() });
         }
         let before = tx.taken_since(self.window_began())?;
@@ -126,7 +124,8 @@ impl Committing<'_> {
             people: &people,
             admins: &admins,
         };
-        let mut verdict = demand.judge(plans, world, &context);
+        let mut verdict = demand.judge(&whole, world, &context);
+        let mut whole = whole.plan;
         if !verdict.needs_another_plan() {
             return Ok(Decided { whole, plan: None, passing: 0, verdict });
         }

@@ -13,7 +13,7 @@ use crate::reconcile::world::World;
 
 /// Who gains what by each rebinding of `told`, a plan with consent to all of them; `bare` is
 /// the same with consent to none.
-pub fn gains_by_binding(told: &Plan, bare: &Plan, world: &World) -> BTreeMap<Item, Cost> {
+pub(super) fn gains_by_binding(told: &Plan, bare: &Plan, world: &World) -> BTreeMap<Item, Cost> {
     let before: BTreeMap<ObjectId, &BTreeSet<String>> =
         bare.access.iter().map(|change| (change.user, &change.gained)).collect();
     let rebindings = told.taken.iter().filter_map(|item| match item {
@@ -45,7 +45,7 @@ fn products_of<'w>(name: &str, world: &'w World) -> BTreeSet<&'w str> {
 }
 
 /// Approved rebindings by which others would gain than those whom the plan named.
-pub fn outgrown(held: &Held, gains: &BTreeMap<Item, Cost>) -> BTreeSet<Item> {
+pub(super) fn outgrown(held: &Held, gains: &BTreeMap<Item, Cost>) -> BTreeSet<Item> {
     let outgrown = gains.iter().filter(|(item, gain)| {
         let known = held.get(item).filter(|known| matches!(known.answer, Answer::Approved(_)));
         known.is_some_and(|known| !still_stands(gain, &known.cost))

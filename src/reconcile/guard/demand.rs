@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::held::{Answer, Cost, Fate, Held, HeldItem, Release, still_stands};
 use super::limits::{Limits, Trip};
+use super::whole::Whole;
 use crate::directory::{Evidence, ObjectId, fold_case};
 use crate::reconcile::plan::{Item, Plan};
 use crate::reconcile::report::Removals;
@@ -70,7 +71,7 @@ pub struct Demand {
 
 /// The decisions among what is held that people let through, and that are about the same as
 /// then: planning needs them before anything can be judged.
-pub fn approved_decisions(held: &Held, world: &World) -> BTreeSet<Item> {
+pub(super) fn approved_decisions(held: &Held, world: &World) -> BTreeSet<Item> {
     let approved = held.iter().filter(|(item, held)| {
         let approved = matches!(held.answer, Answer::Approved(_));
         item.is_decision() && approved && !held.has_changed(item, world)
@@ -88,27 +89,20 @@ pub fn rejected(held: &Held, world: &World) -> BTreeSet<Item> {
 }
 
 /// What waits for an answer and takes something away: until somebody says yes, it does not.
-pub fn waiting(held: &Held) -> BTreeSet<Item> {
+pub(super) fn waiting(held: &Held) -> BTreeSet<Item> {
     let waiting =
         held.iter().filter(|(item, held)| !item.is_gift() && held.answer == Answer::Pending);
     waiting.map(|(item, _)| item.clone()).collect()
 }
 
 impl Demand {
-    /// Sorts what `plan`, made with consent to every removal, asks for. `apart` is the same
-    /// without what waits: what that would take is not lost yet, and is told when somebody
-    /// says yes to it. `gains` says who gains by decisions.
-    pub fn of(
-        (plan, apart): (&Plan, &Plan),
-        gains: &BTreeMap<Item, Cost>,
-        world: &World,
-        held: &Held,
-        limits: &Limits,
-    ) -> Self {
+    /// Sorts what `whole` asks for.
+    pub fn of(whole: &Whole, world: &World, held: &Held, limits: &Limits) -> Self {
+        let (plan, apart) = (&whole.plan, whole.apart());
         let mut demand = Self { costs: costs(plan), ..Self::default() };
         let mut now = costs(apart);
         for costs in [&mut demand.costs, &mut now] {
-            costs.extend(gains.iter().map(|(item, gain)| (item.clone(), gain.clone())));
+            costs.extend(whole.gains.iter().map(|(item, gain)| (item.clone(), gain.clone())));
         }
         let waits = |item: &Item| {
             let met = apart.taken.contains(item) || apart.withheld.contains(item);

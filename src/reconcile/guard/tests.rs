@@ -136,11 +136,13 @@ fn judged(plan: &Plan, held: &Held, people: u64) -> Verdict {
         admins: &BTreeMap::new(),
     };
     let world = World::default();
-    Demand::of((plan, plan), &BTreeMap::new(), &world, held, &limits).judge(
-        (plan, plan),
-        &world,
-        &context,
-    )
+    let whole = whole(plan);
+    Demand::of(&whole, &world, held, &limits).judge(&whole, &world, &context)
+}
+
+/// Nothing waits, and nothing is rebound.
+fn whole(plan: &Plan) -> Whole {
+    Whole { plan: plan.clone(), ..Whole::default() }
 }
 
 fn holding(items: impl IntoIterator<Item = Item>, answer: &Answer, cost: &Cost) -> Held {
@@ -299,8 +301,8 @@ fn a_rehearsal_takes_nothing_away() {
         admins: &none,
     };
     let world = World::default();
-    let verdict = Demand::of((&plan, &plan), &BTreeMap::new(), &world, &Held::new(), &limits)
-        .judge((&plan, &plan), &world, &context);
+    let whole = whole(&plan);
+    let verdict = Demand::of(&whole, &world, &Held::new(), &limits).judge(&whole, &world, &context);
     assert_eq!(verdict.trips, [Trip::ScopeChanged]);
     assert_eq!(verdict.held.keys().cloned().collect::<BTreeSet<_>>(), items.into());
 }
@@ -348,11 +350,8 @@ fn a_product_that_doubles_is_held_if_so_configured() {
             people: &people,
             admins: &BTreeMap::new(),
         };
-        Demand::of((plan, plan), &BTreeMap::new(), &World::default(), held, limits).judge(
-            (plan, plan),
-            &World::default(),
-            &context,
-        )
+        let (whole, world) = (whole(plan), World::default());
+        Demand::of(&whole, &world, held, limits).judge(&whole, &world, &context)
     };
     let surge = |gained| {
         let product = "app".to_owned();

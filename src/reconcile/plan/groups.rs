@@ -64,7 +64,9 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
             draft.raise(FindingKind::GroupIdInvalid, id, why);
             continue;
         }
-        let asked = purge(draft, *id, seen, before);
+        let gone = !seen.presence.is_present() && is_removed(before);
+        let asked = world.purge_groups.get(id).copied();
+        let asked = draft.may_purge(gone, asked, Item::GroupPurge(*id));
         let (wanted, evidence) = if let Some(may) = asked {
             if !may {
                 continue;
@@ -101,24 +103,6 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Groups {
         });
     }
     Groups { after, ending, purged }
-}
-
-/// Whether the group may go for good, if it is asked whether it does.
-fn purge(
-    draft: &mut Draft<'_>,
-    id: ObjectId,
-    seen: &ObservedGroup,
-    before: Option<&GroupRow>,
-) -> Option<bool> {
-    let gone = !seen.presence.is_present() && is_removed(before);
-    let asked = draft.world.purge_groups.get(&id);
-    if !gone || asked.is_some() {
-        draft.evaluate(&[FindingKind::TombstoneKept], &id);
-    }
-    let obstacle = asked.filter(|_| gone)?.obstacle();
-    let Some(message) = obstacle else { return Some(draft.may(Item::GroupPurge(id))) };
-    draft.raise(FindingKind::TombstoneKept, &id, message);
-    Some(false)
 }
 
 /// Such a group can have no row.

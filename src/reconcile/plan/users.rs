@@ -227,19 +227,8 @@ fn purge(
 ) -> bool {
     let gone =
         !seen.presence.is_present() && before.is_some_and(|row| row.state() == State::Removed);
-    let asked = draft.world.purge_users.get(&id);
-    if !gone || asked.is_some() {
-        // While it is gone, only a run that asks can tell whether it may go.
-        draft.evaluate(&[FindingKind::TombstoneKept], &id);
-    }
-    match asked.filter(|_| gone).map(|asked| asked.obstacle()) {
-        Some(None) => draft.may(Item::UserPurge(id)),
-        Some(Some(message)) => {
-            draft.raise(FindingKind::TombstoneKept, &id, message);
-            false
-        }
-        None => false,
-    }
+    let asked = draft.world.purge_users.get(&id).copied();
+    draft.may_purge(gone, asked, Item::UserPurge(id)) == Some(true)
 }
 
 /// The state that the user should have, or `None` where it has no row and gets none.
