@@ -1,8 +1,8 @@
 //! `resync`: asks for a run, from containers that have no shell and from elsewhere.
 //!
 //! Signals the daemon of this machine; where there is none, and where it leads others, asks
-//! whoever leads through the database. Owns the care that no stranger is signalled: USR1 and USR2 end a
-//! process that does not expect them.
+//! whoever leads through the database. Owns the care that no stranger is signalled: USR1 and
+//! USR2 end a process that does not expect them.
 
 use rustix::process::{Pid, Signal, kill_process};
 

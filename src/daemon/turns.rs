@@ -185,18 +185,16 @@ impl<R: Runner> Turns<R> {
             tracing::debug!(%mode, %trigger, "standing by, so no run");
             return Ok(true);
         }
-        let passing = timeout(ASK_BOUND, self.runner.pass_on(request));
+        let passing = pass_on(&mut self.runner, request, ASK_BOUND);
         let passing = self.shutdown.unless_stopped(passing);
-        let why = match self.heartbeat.during(ASK_BOUND, passing).await? {
-            Ok(Ok(())) => {
-                tracing::info!(%mode, %trigger, "standing by; the leader was asked");
-                return Ok(true);
+        let passed = self.heartbeat.during(ASK_BOUND, passing).await?;
+        match &passed {
+            Ok(()) => tracing::info!(%mode, %trigger, "standing by; the leader was asked"),
+            Err(why) => {
+                tracing::warn!(%mode, %trigger, "the leader could not be asked yet: {why}");
             }
-            Ok(Err(refusal)) => Chain(&*refusal).to_string(),
-            Err(_) => format!("no answer within {} s", ASK_BOUND.as_secs()),
-        };
-        tracing::warn!(%mode, %trigger, "the leader could not be asked yet: {why}");
-        Ok(false)
+        }
+        Ok(passed.is_ok())
     }
 
     /// The lead is given up after this, so that whoever takes it finds the row.
@@ -209,16 +207,13 @@ impl<R: Runner> Turns<R> {
         }
         let Some(request) = stranded.any().filter(|request| request.is_of_people()) else { return };
         let Request { mode, trigger } = request;
-        let passing = timeout(LEAVE_BOUND, self.runner.pass_on(request));
-        let why = match self.heartbeat.during(LEAVE_BOUND, passing).await {
-            Ok(Ok(())) => {
-                tracing::info!(%mode, %trigger, "stopping; whoever leads next was asked");
-                return;
+        let passing = pass_on(&mut self.runner, request, LEAVE_BOUND);
+        match self.heartbeat.during(LEAVE_BOUND, passing).await {
+            Ok(()) => tracing::info!(%mode, %trigger, "stopping; whoever leads next was asked"),
+            Err(why) => {
+                tracing::warn!(%mode, %trigger, "stopping; nobody could be asked for this run: {why}");
             }
-            Ok(Err(refusal)) => Chain(&*refusal).to_string(),
-            Err(_) => format!("no answer within {} s", LEAVE_BOUND.as_secs()),
-        };
-        tracing::warn!(%mode, %trigger, "stopping; nobody could be asked for this run: {why}");
+        }
     }
 
     /// Loads, validates and swaps the configuration as a whole, or keeps the old one.
@@ -257,6 +252,19 @@ impl<R: Runner> Turns<R> {
         self.config.send_replace(config);
         self.board.reloaded(&restart_needed);
         tracing::info!("the configuration was reloaded");
+    }
+}
+
+/// Asks whoever leads for a run; why not, in words.
+async fn pass_on(
+    runner: &mut impl Runner,
+    request: Request,
+    within: Duration,
+) -> Result<(), String> {
+    match timeout(within, runner.pass_on(request)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(refusal)) => Err(Chain(&*refusal).to_string()),
+        Err(_) => Err(format!("no answer within {} s", within.as_secs())),
     }
 }
 

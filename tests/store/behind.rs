@@ -171,6 +171,26 @@ const GROUP: Deletion = (
     |tenant| tenant.purge_group(id("inner")),
 );
 
+/// Two products of `tenant`, linked to `inner` and to the group around it, once the deletion
+/// is held and the limits are gone.
+async fn kept(on: On, tenant: Groups<'_>, (what, delete, _): Deletion) -> World {
+    let mut world = World::new(on, company(tenant)).await;
+    world.run(Full).await;
+    world.link("app", id("inner"));
+    world.link("vault", id("around"));
+    world.settings.limits.users.run.max = 1;
+    world.settings.limits.groups.run.max = 0;
+    assert_eq!(world.follow(delete).await.outcome, Outcome::Held, "{on:?}, {what}");
+    world.settings.limits = unlimited();
+    world
+}
+
+/// Somebody says no to the one plan.
+async fn refuse(world: &World) {
+    let hash = world.pending().await.remove(0).hash;
+    world.answer(&hash, Decision::Reject("they stay".into())).await;
+}
+
 /// Azure purges what it has deleted after 30 days, and ends the memberships with that: the
 /// time that a hold takes is nobody's word.
 #[tokio::test]
@@ -178,19 +198,11 @@ async fn memberships_wait_with_a_deletion_that_is_held() {
     const TENANT: Groups<'_> = &[("inner", &["ada", "bob"]), ("around", &["inner", "cem"])];
     let cases = [(PEOPLE, false), (PEOPLE, true), (GROUP, false)];
     for (on, (case, refused)) in BOTH.into_iter().flat_map(|on| cases.map(|case| (on, case))) {
-        let (what, delete, purge) = case;
+        let (what, _, purge) = case;
         let at = format!("{on:?}, {what}, refused before: {refused}");
-        let mut world = World::new(on, company(TENANT)).await;
-        world.run(Full).await;
-        world.link("app", id("inner"));
-        world.link("vault", id("around"));
-        world.settings.limits.users.run.max = 1;
-        world.settings.limits.groups.run.max = 0;
-        assert_eq!(world.follow(delete).await.outcome, Outcome::Held, "{at}");
-        world.settings.limits = unlimited();
+        let mut world = kept(on, TENANT, case).await;
         if refused {
-            let hash = world.pending().await.remove(0).hash;
-            world.answer(&hash, Decision::Reject("they stay".into())).await;
+            refuse(&world).await;
         }
 
         // What does not happen is not counted, and keeps nobody else in.
@@ -218,17 +230,10 @@ async fn memberships_wait_with_a_deletion_that_is_held() {
 async fn a_deletion_that_was_refused_keeps_nobody_in_other_groups() {
     const TENANT: Groups<'_> =
         &[("inner", &["ada", "bob"]), ("middle", &["ada", "cem"]), ("around", &["middle", "dora"])];
-    for (on, (what, delete, _)) in BOTH.into_iter().flat_map(|on| [(on, PEOPLE), (on, GROUP)]) {
-        let mut world = World::new(on, company(TENANT)).await;
-        world.run(Full).await;
-        world.link("app", id("inner"));
-        world.link("vault", id("around"));
-        world.settings.limits.users.run.max = 1;
-        world.settings.limits.groups.run.max = 0;
-        world.follow(delete).await;
-        let hash = world.pending().await.remove(0).hash;
-        world.answer(&hash, Decision::Reject("they stay".into())).await;
-        world.settings.limits = unlimited();
+    for (on, case) in BOTH.into_iter().flat_map(|on| [(on, PEOPLE), (on, GROUP)]) {
+        let (what, ..) = case;
+        let world = kept(on, TENANT, case).await;
+        refuse(&world).await;
         world.run(Delta).await;
         world.edit(|tenant| tenant.remove_member(id("around"), id("middle")));
         for mode in [Delta, Full] {
@@ -245,12 +250,7 @@ async fn a_deletion_that_was_refused_keeps_nobody_in_other_groups() {
 async fn what_waits_counts_for_nothing() {
     const TENANT: Groups<'_> = &[("inner", &["ada", "bob"]), ("around", &["inner", "cem"])];
     for on in BOTH {
-        let (_, delete, _) = PEOPLE;
-        let mut world = World::new(on, company(TENANT)).await;
-        world.run(Full).await;
-        world.link("vault", id("around"));
-        world.settings.limits.users.run.max = 1;
-        world.follow(delete).await;
+        let mut world = kept(on, TENANT, PEOPLE).await;
         world.settings.limits.memberships.run.max = 1;
         world.edit(|tenant| {
             assert!(tenant.remove_member(id("around"), id("inner")));
